@@ -1,0 +1,36 @@
+package rdbparse
+
+import (
+	"encoding/binary"
+
+	"github.com/rdbimport/rdbimport/rdbparse/internal/crc64"
+)
+
+// FooterSize is the number of bytes of a payload behind the value: the RDB
+// version in 2 bytes and the CRC64 of all before it in 8, little-endian.
+const FooterSize = 10
+
+// metaVersion is the lowest version of a payload with KEY_META, Redis 8.6's.
+const metaVersion = 13
+
+// PayloadSize returns the number of bytes that AppendPayload appends for e.
+func PayloadSize(e *Entry) int {
+	return len(e.Meta) + 1 + len(e.Value) + FooterSize
+}
+
+// AppendPayload appends to dst the argument of RESTORE, as DUMP would give it,
+// for the value of e, and returns the longer slice. The version in its footer is
+// the lowest that the value's type may have, so that every server that knows the
+// type takes it. It allocates only if dst is too small.
+func AppendPayload(dst []byte, e *Entry) []byte {
+	from := len(dst)
+	version := e.Type.Version
+	if e.Meta != nil {
+		dst = append(dst, e.Meta...)
+		version = max(version, metaVersion)
+	}
+	dst = append(dst, e.Type.Type.Byte())
+	dst = append(dst, e.Value...)
+	dst = binary.LittleEndian.AppendUint16(dst, version)
+	return binary.LittleEndian.AppendUint64(dst, crc64.Update(0, dst[from:]))
+}

@@ -1,0 +1,341 @@
+package rdbparse
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"github.com/rdbimport/rdbimport/rdbparse/internal/lzf"
+	"github.com/rdbimport/rdbimport/rdbparse/internal/window"
+)
+
+// Options are the settings of a Scanner. The zero value works.
+type Options struct {
+	// BufferSize is the size of the read buffer in bytes; 0 is 256 KiB.
+	BufferSize int
+	// MaxValue is the most bytes of one record that are held; a longer value
+	// gives an Entry that is Big. 0 is no limit.
+	MaxValue int
+	// AnyVersion reads a dump of an unknown version as far as its types and
+	// opcodes are known.
+	AnyVersion bool
+	// SkipChecksum leaves the CRC64 of the dump unchecked.
+	SkipChecksum bool
+}
+
+// A Checksum tells what is known of the CRC64 at the end of a dump.
+type Checksum uint8
+
+// The states of a checksum.
+const (
+	ChecksumPending Checksum = iota // the end is not reached, or it is not checked
+	ChecksumNone                    // versions 1 to 4 have none
+	ChecksumOff                     // zero: the writer had checksums switched off
+	ChecksumOK
+	ChecksumWrong
+)
+
+// String returns the state in one word.
+func (c Checksum) String() string {
+	return [...]string{"unchecked", "none", "off", "ok", "wrong"}[c]
+}
+
+// A Scanner reads a dump record by record, in the idiom of bufio.Scanner:
+//
+//	sc := rdbparse.NewScanner(r, rdbparse.Options{})
+//	for sc.Next() {
+//		e := sc.Entry()
+//		...
+//	}
+//	if err := sc.Err(); err != nil {
+//
+// It finds the end of each value without decoding it. It allocates nothing per
+// record once its buffers have grown to the longest value.
+type Scanner struct {
+	w     *window.Window
+	opts  Options
+	types *typeSet
+	entry Entry
+	err   error
+
+	version  int
+	valkey   bool
+	dialect  Type
+	checksum Checksum
+	begun    bool
+	done     bool
+
+	db        uint32
+	prefix    prefix
+	keyBuf    []byte // a key or name that does not stand in the dump as it is
+	valueBuf  []byte // the same for the value of an AUX and a function library
+	metaBuf   []byte
+	bigFrom   int64
+	templates templates
+}
+
+// prefix is what stands before a key and belongs to it.
+type prefix struct {
+	begun    bool
+	offset   int64
+	expires  bool
+	expireAt int64
+	idle     int64
+	freq     int16
+	meta     []byte
+}
+
+var noPrefix = prefix{idle: -1, freq: -1}
+
+// NewScanner returns a Scanner of the dump that r begins with.
+func NewScanner(r io.Reader, opts Options) *Scanner {
+	s := &Scanner{w: window.New(r, opts.BufferSize), opts: opts, prefix: noPrefix}
+	s.w.SetLimit(opts.MaxValue)
+	return s
+}
+
+// Entry returns the record that the last call of Next read. It is valid until
+// the next one.
+func (s *Scanner) Entry() *Entry { return &s.entry }
+
+// Err returns the error that ended the dump early, nil at its proper end. It is
+// a *FormatError, unless the source itself failed.
+func (s *Scanner) Err() error { return s.err }
+
+// Version returns the RDB version in the dump's magic, and whether the magic is
+// VALKEY; 0 before the first Next.
+func (s *Scanner) Version() (version int, valkey bool) { return s.version, s.valkey }
+
+// Checksum tells what is known of the dump's CRC64.
+func (s *Scanner) Checksum() Checksum { return s.checksum }
+
+// Offset returns how many bytes of the dump have been read.
+func (s *Scanner) Offset() int64 { return s.w.Offset() }
+
+// Rest returns what has been read from the source beyond the dump's end, once
+// Next has returned false.
+func (s *Scanner) Rest() []byte {
+	if !s.done {
+		return nil
+	}
+	return s.w.Buffered()
+}
+
+// Next reads the next record and reports whether there was one. At the end of
+// the dump, and at the first error, it returns false.
+func (s *Scanner) Next() bool {
+	if s.done || s.err != nil {
+		return false
+	}
+	if !s.begun {
+		if !s.header() {
+			return false
+		}
+	} else if s.entry.Big && !s.skipBig() {
+		return false
+	}
+	w := s.w
+	w.Unmark()
+	for {
+		at := w.Offset()
+		op := w.Byte()
+		if w.Err() != nil {
+			return s.fail("the opcode of a record")
+		}
+		if row := s.types[op]; row != nil {
+			return s.key(row, at)
+		}
+		emit, ok := s.opcode(op, at)
+		if !ok {
+			return false
+		}
+		if emit {
+			return true
+		}
+	}
+}
+
+// header reads magic and version.
+func (s *Scanner) header() bool {
+	w := s.w
+	if !s.opts.SkipChecksum {
+		w.StartSum()
+	}
+	s.begun = true
+	magic := w.Bytes(9)
+	if magic == nil && w.Err() != io.ErrUnexpectedEOF {
+		return s.fail("the magic")
+	}
+	digits, known := 0, false
+	switch {
+	case magic == nil:
+	case string(magic[:5]) == "REDIS":
+		digits, known = 5, true
+	case string(magic[:6]) == "VALKEY":
+		digits, known = 6, true
+		s.valkey = true
+	}
+	if !known {
+		s.err = &FormatError{Offset: 0, Within: "the magic", Err: ErrNotRDB}
+		return false
+	}
+	for _, c := range magic[digits:] {
+		if c < '0' || c > '9' {
+			s.err = &FormatError{Offset: 0, Within: "the magic", Err: ErrNotRDB}
+			return false
+		}
+		s.version = 10*s.version + int(c-'0')
+	}
+	s.types = redisTypes
+	if s.valkey {
+		s.types, s.dialect = valkeyTypes, valkeyDialect
+	}
+	if !s.knownVersion() && !s.opts.AnyVersion {
+		s.err = &FormatError{Offset: int64(digits), Within: "the magic", Err: fmt.Errorf("%w %q", ErrVersion, magic)}
+		return false
+	}
+	return true
+}
+
+// Newest versions of the two families whose content is known.
+const (
+	newestRedis  = 15
+	oldestValkey = 80
+	newestValkey = 81
+)
+
+func (s *Scanner) knownVersion() bool {
+	if s.valkey {
+		return s.version >= oldestValkey && s.version <= newestValkey
+	}
+	return s.version >= 1 && s.version <= newestRedis
+}
+
+// key reads the rest of a record that holds a key: the type byte has been read,
+// and the record started at offset at unless a prefix came before it.
+func (s *Scanner) key(row *TypeInfo, at int64) bool {
+	w := s.w
+	w.Mark()
+	from, to := s.text(&s.keyBuf)
+	if w.Err() != nil {
+		return s.fail("a key")
+	}
+	value := w.Pos()
+	s.skipValue(w, row)
+	if err := w.Err(); err != nil {
+		if err == window.ErrTooLong {
+			return s.bigValue(row, at, from, to, value)
+		}
+		return s.failKey(row, s.taken(s.keyBuf, from, to), err)
+	}
+	s.setKey(row, at, s.taken(s.keyBuf, from, to))
+	s.entry.Value = w.Since(value, w.Pos())
+	return true
+}
+
+// setKey fills the entry for a key and forgets what stood before it.
+func (s *Scanner) setKey(row *TypeInfo, at int64, key []byte) {
+	e, p := &s.entry, &s.prefix
+	e.Record, e.DB, e.Type, e.Key = RecordKey, s.db, row, key
+	e.Big = false
+	if !p.begun {
+		e.Expires, e.ExpireAt, e.Idle, e.Freq, e.Meta, e.Offset = false, 0, -1, -1, nil, at
+		return
+	}
+	e.Expires, e.ExpireAt, e.Idle, e.Freq, e.Offset = p.expires, p.expireAt, p.idle, p.freq, p.offset
+	e.Meta = p.meta
+	*p = noPrefix
+}
+
+// text reads a string. One that is stored as it is stays in the window, and from
+// and to are the distances of its ends from the mark; any other is decoded into
+// buf, and from is -1.
+func (s *Scanner) text(buf *[]byte) (from, to int) {
+	w := s.w
+	h := w.String()
+	if w.Err() != nil {
+		return 0, 0
+	}
+	if h.Size > maxString || h.Plain > maxString {
+		w.Fail(window.ErrTooBig)
+		return 0, 0
+	}
+	p := w.Bytes(int(h.Size))
+	if p == nil && w.Err() != nil {
+		return 0, 0
+	}
+	b := (*buf)[:0]
+	switch h.Form {
+	case window.Raw:
+		return w.Pos() - len(p), w.Pos()
+	case window.Int8:
+		b = strconv.AppendInt(b, int64(int8(p[0])), 10)
+	case window.Int16:
+		b = strconv.AppendInt(b, int64(int16(binary.LittleEndian.Uint16(p))), 10)
+	case window.Int32:
+		b = strconv.AppendInt(b, int64(int32(binary.LittleEndian.Uint32(p))), 10)
+	case window.LZF:
+		b = slices.Grow(b, int(h.Plain))[:h.Plain]
+		if err := lzf.Decompress(b, p); err != nil {
+			w.Fail(fmt.Errorf("%w: %w", ErrCorrupt, err))
+		}
+	}
+	*buf = b
+	return -1, -1
+}
+
+// maxString is the longest string that any server takes, 512 MiB.
+const maxString = 512 << 20
+
+// taken returns the string that text has read.
+func (s *Scanner) taken(buf []byte, from, to int) []byte {
+	if from < 0 {
+		return buf
+	}
+	return s.w.Since(from, to)
+}
+
+// bigValue makes the entry of a value that is too long to be held; the window
+// goes back to the value's first byte.
+func (s *Scanner) bigValue(row *TypeInfo, at int64, from, to, value int) bool {
+	if from >= 0 {
+		s.keyBuf = append(s.keyBuf[:0], s.w.Since(from, to)...)
+	}
+	s.w.Rewind()
+	s.w.Skip(uint64(value))
+	s.w.Unmark()
+	s.setKey(row, at, s.keyBuf)
+	s.entry.Big, s.entry.Value = true, nil
+	s.bigFrom = s.w.Offset()
+	return true
+}
+
+// skipBig passes over a big value that nobody has read.
+func (s *Scanner) skipBig() bool {
+	if s.w.Offset() == s.bigFrom {
+		s.skipValue(s.w, s.entry.Type)
+	}
+	if err := s.w.Err(); err != nil {
+		return s.failKey(s.entry.Type, s.keyBuf, err)
+	}
+	return true
+}
+
+// fail ends the scan with the window's error, met in the part that within names.
+func (s *Scanner) fail(within string) bool {
+	s.err = &FormatError{Offset: s.w.Offset(), Within: within, Err: reason(s.w.Err())}
+	return false
+}
+
+// failKey ends the scan with an error within the value of a key.
+func (s *Scanner) failKey(row *TypeInfo, key []byte, err error) bool {
+	s.err = &FormatError{
+		Offset: s.w.Offset(),
+		Within: "the value, " + row.Type.String() + ",",
+		Key:    append([]byte(nil), key...),
+		Err:    reason(err),
+	}
+	return false
+}
