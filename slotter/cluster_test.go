@@ -1,0 +1,487 @@
+package slotter_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/rdbimport/rdbimport/slotter"
+	"github.com/rdbimport/rdbimport/slotter/localcluster"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const secret = "s3cret pass,w@rd"
+
+// servers starts servers that the end of the test stops, or skips: there is no server binary to test with. Under RDBIMPORT_CI=1 that is a
+// failure.
+func servers(t *testing.T, opt localcluster.Options) *localcluster.Cluster {
+	t.Helper()
+	if _, err := localcluster.FindServer(); err != nil {
+		if os.Getenv("RDBIMPORT_CI") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	opt.Dir = t.TempDir()
+	c, err := localcluster.Start(t.Context(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func parse(t *testing.T, s string) slotter.Target {
+	t.Helper()
+	target, err := slotter.ParseTarget(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return target
+}
+
+func connect(t *testing.T, url string, opt slotter.Options) *slotter.Cluster {
+	t.Helper()
+	c, err := slotter.Connect(t.Context(), parse(t, url), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// exchange sends commands in RESP's inline form and returns the first line of each reply.
+func exchange(t *testing.T, conn net.Conn, commands ...string) []string {
+	t.Helper()
+	if _, err := conn.Write([]byte(strings.Join(commands, "\r\n") + "\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(conn)
+	var out []string
+	for range commands {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line[0] == '$' && line[1] != '-' {
+			if line, err = r.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out = append(out, strings.TrimRight(line, "\r\n"))
+	}
+	return out
+}
+
+func TestCluster(t *testing.T) {
+	local := servers(t, localcluster.Options{Replicas: 1})
+	// Any node will do, a replica too, and a dead seed before it.
+	c := connect(t, "redis://127.0.0.1:1,"+local.Replicas(1)[0].Addr, slotter.Options{ClientName: "rdbimport"})
+	if c.Standalone() || !c.Seed().Cluster || c.Seed().Role != "slave" {
+		t.Errorf("Standalone %v, seed %+v", c.Standalone(), c.Seed())
+	}
+	m, err := c.Map(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Masters) != 3 || m.Missing() != nil {
+		t.Fatalf("masters %v, missing %v", m.Masters, m.Missing())
+	}
+	for i, n := range local.Masters() {
+		got := m.Masters[i]
+		if got.Addr != n.Addr || got.ID != n.ID || len(got.Replicas) != 1 || got.Replicas[0].Addr != local.Replicas(i)[0].Addr {
+			t.Errorf("master %d is %+v, want %s %s", i, got, n.Addr, n.ID)
+		}
+	}
+	for _, key := range []string{"foo", "{tag}x", "bar", ""} {
+		want, err := c.Client(m.Masters[0].Addr).ClusterKeySlot(t.Context(), key).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slotter.Slot([]byte(key)); int64(got) != want {
+			t.Errorf("Slot(%q) = %d, server says %d", key, got, want)
+		}
+	}
+	server, err := c.Server(t.Context(), m.Masters[0].Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if server.Version != local.Version() || server.Family == slotter.Unknown || server.Role != "master" || len(server.RunID) != 40 {
+		t.Errorf("server %+v", server)
+	}
+	now, err := c.Time(t.Context(), m.Masters[0].Addr)
+	if err != nil || time.Since(now).Abs() > time.Minute {
+		t.Errorf("Time = %v, %v", now, err)
+	}
+	if info, err := c.Info(t.Context(), m.Masters[0].Addr, "cluster_info"); err != nil || info["cluster_state"] != "ok" {
+		t.Errorf("Info = %v, %v", info, err)
+	}
+	if a, b := c.Client(m.Masters[0].Addr), c.Client(m.Masters[0].Addr); a != b {
+		t.Error("two clients for one node")
+	}
+	if _, err := slotter.Connect(t.Context(), parse(t, local.URL()+"/1"), slotter.Options{}); !errors.Is(err, slotter.ErrDatabase) {
+		t.Errorf("database 1 of a cluster: %v", err)
+	}
+}
+
+func TestMapFrom(t *testing.T) {
+	local := servers(t, localcluster.Options{})
+	c := connect(t, local.URL(), slotter.Options{DialTimeout: 3 * time.Second})
+	nodes := local.Nodes()
+	if err := nodes[0].Pause(); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if _, err := c.MapFrom(t.Context(), nodes[0].Addr); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 2900*time.Millisecond {
+		t.Errorf("asked the excluded node: took %v", took)
+	}
+	if _, err := c.Map(t.Context()); err != nil { // passes over the stalled node
+		t.Error(err)
+	}
+	if _, err := c.MapFrom(t.Context(), nodes[0].Addr, nodes[1].Addr, nodes[2].Addr); !errors.Is(err, slotter.ErrUnreachable) {
+		t.Errorf("nobody to ask: %v", err)
+	}
+	if err := nodes[0].Resume(); err != nil {
+		t.Fatal(err)
+	}
+	// A slot without an owner is reported, and no error.
+	if err := nodes[1].Client().ClusterDelSlotsRange(t.Context(), 6000, 6099).Err(); err != nil {
+		t.Fatal(err)
+	}
+	m, err := c.MapFrom(t.Context(), nodes[0].Addr, nodes[2].Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := slotter.FormatRanges(m.Missing()); got != "6000-6099" {
+		t.Errorf("missing %s", got)
+	}
+	connect(t, "redis://"+nodes[1].Addr, slotter.Options{})
+	for _, n := range nodes {
+		n.Kill()
+	}
+	if _, err := c.Map(t.Context()); !errors.Is(err, slotter.ErrUnreachable) {
+		t.Errorf("all dead: %v", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Map(t.Context()); !errors.Is(err, slotter.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestStandalone(t *testing.T) {
+	local := servers(t, localcluster.Options{Standalone: true, Replicas: 1})
+	c := connect(t, local.URL()+"/2", slotter.Options{ClientName: "rdbimport"})
+	m, err := c.Map(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Standalone() || len(m.Masters) != 1 || m.Masters[0].Addr != local.Addrs()[0] || m.Missing() != nil {
+		t.Fatalf("standalone %v, map %+v", c.Standalone(), m.Masters)
+	}
+	conn, err := c.Dial(t.Context(), m.Masters[0].Addr, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // end of the test
+	if _, ok := conn.(*net.TCPConn); !ok {
+		t.Errorf("Dial returned a %T", conn)
+	}
+	got := exchange(t, conn, "CLIENT GETNAME", "SET k v", "DBSIZE")
+	if want := []string{"rdbimport", "+OK", ":1"}; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("replies %q, want %q", got, want)
+	}
+	if v, err := c.Client(m.Masters[0].Addr).Get(t.Context(), "k").Result(); v != "v" {
+		t.Errorf("the client of the target's database: %q, %v", v, err)
+	}
+	if n, err := c.ClientDB(m.Masters[0].Addr, 0).DBSize(t.Context()).Result(); n != 0 || err != nil {
+		t.Errorf("database 0: %d keys, %v", n, err)
+	}
+	if _, err := c.Dial(t.Context(), m.Masters[0].Addr, 16); !errors.Is(err, slotter.ErrDatabase) {
+		t.Errorf("database 16: %v", err)
+	}
+	// The connection outlives the Cluster and has no deadline left over.
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := exchange(t, conn, "PING"); got[0] != "+PONG" {
+		t.Errorf("after Close: %q", got)
+	}
+
+	_, err = slotter.Connect(t.Context(), parse(t, local.Replicas(0)[0].Addr), slotter.Options{})
+	if !errors.Is(err, slotter.ErrReplica) || !strings.Contains(err.Error(), local.Addrs()[0]) {
+		t.Errorf("replica: %v", err)
+	}
+	connect(t, local.Replicas(0)[0].Addr+","+local.Addrs()[0], slotter.Options{}) // its master is a seed too
+}
+
+func TestDialHasNoDeadline(t *testing.T) {
+	local := servers(t, localcluster.Options{Standalone: true})
+	c := connect(t, local.URL(), slotter.Options{DialTimeout: 400 * time.Millisecond})
+	ctx, cancel := context.WithCancel(t.Context())
+	conn, err := c.Dial(ctx, local.Addrs()[0], 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // end of the test
+	cancel()           // the context is for the dial only
+	if got := exchange(t, conn, "BLPOP nothing 0.8"); got[0] != "*-1" {
+		t.Errorf("reply %q", got)
+	}
+}
+
+func TestPassword(t *testing.T) {
+	local := servers(t, localcluster.Options{Standalone: true, Password: secret})
+	addr := local.Addrs()[0]
+	admin := local.Nodes()[0].Client()
+	for _, acl := range []string{
+		"ACL SETUSER writer on >" + "wr1ter %RW~* +restore +select +info +ping +cluster",
+		"ACL SETUSER blind on >bl1nd ~* +restore",
+	} {
+		acl = strings.ReplaceAll(acl, "%RW~", "~")
+		var args []any
+		for _, a := range strings.Fields(acl) {
+			args = append(args, a)
+		}
+		if err := admin.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	connect(t, local.URL(), slotter.Options{})
+	c := connect(t, addr, slotter.Options{Password: secret})
+	conn, err := c.Dial(t.Context(), addr, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := exchange(t, conn, "SET k v"); got[0] != "+OK" {
+		t.Errorf("SET: %q", got)
+	}
+	_ = conn.Close()
+
+	// An ACL user that may not CLIENT SETNAME is let through.
+	c = connect(t, "redis://writer:wr1ter@"+addr, slotter.Options{ClientName: "rdbimport", User: "default", Password: secret})
+	if conn, err = c.Dial(t.Context(), addr, 3); err != nil {
+		t.Fatal(err)
+	}
+	if got := exchange(t, conn, `RESTORE k 0 ""`, "GET k"); !strings.HasPrefix(got[0], "-ERR") || !strings.HasPrefix(got[1], "-NOPERM") {
+		t.Errorf("as writer: %q", got)
+	}
+	_ = conn.Close()
+
+	for _, tc := range []struct {
+		name, url string
+		opt       slotter.Options
+		want      error
+	}{
+		{"no password", addr, slotter.Options{}, slotter.ErrAuth},
+		{"wrong password", addr, slotter.Options{Password: "wr0ng"}, slotter.ErrAuth},
+		{"wrong user", "nobody@" + addr, slotter.Options{Password: secret}, slotter.ErrAuth},
+		{"user may not INFO", "blind:bl1nd@" + addr, slotter.Options{}, slotter.ErrNoPermission},
+	} {
+		_, err := slotter.Connect(t.Context(), parse(t, tc.url), tc.opt)
+		if !errors.Is(err, tc.want) {
+			t.Errorf("%s: error %v, want %v", tc.name, err, tc.want)
+			continue
+		}
+		for _, s := range []string{secret, "wr0ng", "bl1nd"} {
+			if strings.Contains(err.Error(), s) {
+				t.Errorf("%s: the error shows the password: %v", tc.name, err)
+			}
+		}
+	}
+
+	// Dial itself finds out too: the password is changed behind its back.
+	c = connect(t, local.URL(), slotter.Options{})
+	if err := admin.ConfigSet(t.Context(), "requirepass", "an0ther").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Dial(t.Context(), addr, 0); !errors.Is(err, slotter.ErrAuth) {
+		t.Errorf("Dial: %v", err)
+	}
+}
+
+func TestMaxClients(t *testing.T) {
+	local := servers(t, localcluster.Options{Standalone: true, Config: []string{"maxclients 3"}})
+	c := connect(t, local.URL(), slotter.Options{})
+	var open []net.Conn
+	defer func() {
+		for _, conn := range open {
+			_ = conn.Close()
+		}
+	}()
+	for range 5 {
+		conn, err := c.Dial(t.Context(), local.Addrs()[0], 0)
+		if err != nil {
+			if !strings.Contains(err.Error(), "max number of clients") || !errors.Is(err, slotter.ErrUnreachable) {
+				t.Errorf("error %v", err)
+			}
+			return
+		}
+		open = append(open, conn)
+	}
+	t.Error("more connections than maxclients")
+}
+
+func TestTLS(t *testing.T) {
+	certs := makeCerts(t)
+	local := servers(t, localcluster.Options{Masters: 1, TLS: certs, Password: secret})
+	addr := local.Addrs()[0]
+	c := connect(t, local.URL(), slotter.Options{TLS: certs.Client})
+	conn, err := c.Dial(t.Context(), addr, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := conn.(*tls.Conn); !ok {
+		t.Errorf("Dial returned a %T", conn)
+	}
+	if got := exchange(t, conn, "SET k v", "GET k"); got[0] != "+OK" || got[1] != "v" {
+		t.Errorf("replies %q", got)
+	}
+	_ = conn.Close()
+	if err := c.Client(addr).Ping(t.Context()).Err(); err != nil {
+		t.Error(err)
+	}
+	if certs.Client.ServerName != "" {
+		t.Error("the caller's TLS configuration was changed")
+	}
+
+	if _, err := slotter.Connect(t.Context(), parse(t, local.URL()), slotter.Options{DialTimeout: 30 * time.Second}); !errors.Is(err, slotter.ErrTLS) {
+		t.Errorf("unknown authority: %v", err)
+	}
+	other := certs.Client.Clone()
+	other.ServerName = "elsewhere.example"
+	if _, err := slotter.Connect(t.Context(), parse(t, local.URL()), slotter.Options{TLS: other}); !errors.Is(err, slotter.ErrTLS) {
+		t.Errorf("wrong name: %v", err)
+	}
+	_, err = slotter.Connect(t.Context(), parse(t, addr), slotter.Options{Password: secret})
+	if !errors.Is(err, slotter.ErrUnreachable) && !errors.Is(err, slotter.ErrNotRedis) || !strings.Contains(err.Error(), "TLS") {
+		t.Errorf("plain to a TLS port: %v", err)
+	}
+}
+
+// listen accepts connections and lets serve have each.
+func listen(t *testing.T, serve func(conn net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serve(conn)
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = l.Close()
+		<-done
+	})
+	return l.Addr().String()
+}
+
+func TestNotRedis(t *testing.T) {
+	readSome := func(conn net.Conn) { _, _ = conn.Read(make([]byte, 4096)) }
+	http := listen(t, func(conn net.Conn) {
+		readSome(conn)
+		_, _ = conn.Write([]byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"))
+	})
+	silent := listen(t, func(conn net.Conn) {
+		for _, err := conn.Read(make([]byte, 4096)); err == nil; _, err = conn.Read(make([]byte, 4096)) {
+		}
+	})
+	hangsUp := listen(t, readSome)
+	protected := listen(t, func(conn net.Conn) {
+		_, _ = conn.Write([]byte("-DENIED Redis is running in protected mode\r\n"))
+		readSome(conn)
+	})
+	echoes := listen(t, func(conn net.Conn) { // as old servers do with a command they do not know
+		buf := make([]byte, 4096)
+		for range 3 {
+			n, err := conn.Read(buf)
+			if err != nil {
+				return
+			}
+			_, _ = fmt.Fprintf(conn, "-ERR unknown command with args %s\r\n", strings.ReplaceAll(string(buf[:n]), "\r\n", " "))
+		}
+	})
+	for _, tc := range []struct {
+		name, addr string
+		want       error
+		text       string
+	}{
+		{"HTTP", http, slotter.ErrNotRedis, "HTTP/1.1"},
+		{"silent", silent, slotter.ErrUnreachable, "no answer within 300ms"},
+		{"hangs up", hangsUp, slotter.ErrUnreachable, "closed the connection"},
+		{"protected", protected, slotter.ErrNoPermission, "protected mode"},
+		{"refused", "127.0.0.1:1", slotter.ErrUnreachable, "refused"},
+		{"no such host", "nowhere.invalid:1", slotter.ErrUnreachable, "nowhere.invalid"},
+		{"echoes", echoes, nil, "***"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for _, opt := range []slotter.Options{{}, {Password: "s3cret"}} {
+				if tc.want == nil && opt.Password == "" {
+					continue
+				}
+				opt.DialTimeout = 10 * time.Second
+				if tc.name == "silent" {
+					opt.DialTimeout = 300 * time.Millisecond
+				}
+				began := time.Now()
+				_, err := slotter.Connect(t.Context(), parse(t, tc.addr), opt)
+				if err == nil {
+					t.Fatal("connected")
+				}
+				if tc.want != nil && !errors.Is(err, tc.want) {
+					t.Errorf("error %v, want %v", err, tc.want)
+				}
+				if !strings.Contains(err.Error(), tc.text) || strings.Contains(err.Error(), "s3cret") {
+					t.Errorf("error %q, want %q in it and no secret", err, tc.text)
+				}
+				if took := time.Since(began); tc.name == "silent" && took > 5*time.Second {
+					t.Errorf("took %v", took)
+				}
+			}
+		})
+	}
+	t.Run("cancelled", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		began := time.Now()
+		_, err := slotter.Connect(ctx, parse(t, silent), slotter.Options{DialTimeout: time.Minute})
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 10*time.Second {
+			t.Errorf("error %v after %v", err, time.Since(began))
+		}
+	})
+}
