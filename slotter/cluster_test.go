@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/rdbimport/rdbimport/slotter"
@@ -112,6 +113,20 @@ func TestCluster(t *testing.T) {
 		got := m.Masters[i]
 		if got.Addr != n.Addr || got.ID != n.ID || len(got.Replicas) != 1 || got.Replicas[0].Addr != local.Replicas(i)[0].Addr {
 			t.Errorf("master %d is %+v, want %s %s", i, got, n.Addr, n.ID)
+		}
+	}
+	if local.Version().AtLeast(7, 0) { // makes every host of CLUSTER SLOTS nil: the one that was asked
+		for _, n := range local.Nodes() {
+			if err := n.Client().ConfigSet(t.Context(), "cluster-preferred-endpoint-type", "unknown-endpoint").Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again, err := c.Map(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(m.Masters, again.Masters); diff != "" {
+			t.Errorf("without hosts (-want +got):\n%s", diff)
 		}
 	}
 	for _, key := range []string{"foo", "{tag}x", "bar", ""} {
@@ -383,105 +398,4 @@ func TestTLS(t *testing.T) {
 	if !errors.Is(err, slotter.ErrUnreachable) && !errors.Is(err, slotter.ErrNotRedis) || !strings.Contains(err.Error(), "TLS") {
 		t.Errorf("plain to a TLS port: %v", err)
 	}
-}
-
-// listen accepts connections and lets serve have each.
-func listen(t *testing.T, serve func(conn net.Conn)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serve(conn)
-			_ = conn.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = l.Close()
-		<-done
-	})
-	return l.Addr().String()
-}
-
-func TestNotRedis(t *testing.T) {
-	readSome := func(conn net.Conn) { _, _ = conn.Read(make([]byte, 4096)) }
-	http := listen(t, func(conn net.Conn) {
-		readSome(conn)
-		_, _ = conn.Write([]byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"))
-	})
-	silent := listen(t, func(conn net.Conn) {
-		for _, err := conn.Read(make([]byte, 4096)); err == nil; _, err = conn.Read(make([]byte, 4096)) {
-		}
-	})
-	hangsUp := listen(t, readSome)
-	protected := listen(t, func(conn net.Conn) {
-		_, _ = conn.Write([]byte("-DENIED Redis is running in protected mode\r\n"))
-		readSome(conn)
-	})
-	echoes := listen(t, func(conn net.Conn) { // as old servers do with a command they do not know
-		buf := make([]byte, 4096)
-		for range 3 {
-			n, err := conn.Read(buf)
-			if err != nil {
-				return
-			}
-			_, _ = fmt.Fprintf(conn, "-ERR unknown command with args %s\r\n", strings.ReplaceAll(string(buf[:n]), "\r\n", " "))
-		}
-	})
-	for _, tc := range []struct {
-		name, addr string
-		want       error
-		text       string
-	}{
-		{"HTTP", http, slotter.ErrNotRedis, "HTTP/1.1"},
-		{"silent", silent, slotter.ErrUnreachable, "no answer within 300ms"},
-		{"hangs up", hangsUp, slotter.ErrUnreachable, "closed the connection"},
-		{"protected", protected, slotter.ErrNoPermission, "protected mode"},
-		{"refused", "127.0.0.1:1", slotter.ErrUnreachable, "refused"},
-		{"no such host", "nowhere.invalid:1", slotter.ErrUnreachable, "nowhere.invalid"},
-		{"echoes", echoes, nil, "***"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			for _, opt := range []slotter.Options{{}, {Password: "s3cret"}} {
-				if tc.want == nil && opt.Password == "" {
-					continue
-				}
-				opt.DialTimeout = 10 * time.Second
-				if tc.name == "silent" {
-					opt.DialTimeout = 300 * time.Millisecond
-				}
-				began := time.Now()
-				_, err := slotter.Connect(t.Context(), parse(t, tc.addr), opt)
-				if err == nil {
-					t.Fatal("connected")
-				}
-				if tc.want != nil && !errors.Is(err, tc.want) {
-					t.Errorf("error %v, want %v", err, tc.want)
-				}
-				if !strings.Contains(err.Error(), tc.text) || strings.Contains(err.Error(), "s3cret") {
-					t.Errorf("error %q, want %q in it and no secret", err, tc.text)
-				}
-				if took := time.Since(began); tc.name == "silent" && took > 5*time.Second {
-					t.Errorf("took %v", took)
-				}
-			}
-		})
-	}
-	t.Run("cancelled", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		defer cancel()
-		began := time.Now()
-		_, err := slotter.Connect(ctx, parse(t, silent), slotter.Options{DialTimeout: time.Minute})
-		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 10*time.Second {
-			t.Errorf("error %v after %v", err, time.Since(began))
-		}
-	})
 }

@@ -1,0 +1,51 @@
+# make demo   a local cluster, a sample dump imported into it and checked
+# make test   everything: formatting, lint, tests with the race detector, fuzzing, demo
+# make bench  the figures of the README, measured here
+
+GO       ?= go
+SERVERS  ?= .servers
+FUZZTIME ?= 2000x
+
+.PHONY: build demo test lint unit fuzz servers bench bench-compare server clean
+
+build:
+	$(GO) build -o bin/rdbimport ./cmd/rdbimport
+
+demo: server build
+	bin/rdbimport demo
+
+# A server's binary, from Debian's redis-tools where none is there: that package
+# starts no service.
+server:
+	@.ci/server.sh
+
+# Real servers of five versions, from Debian's suites, into $(SERVERS).
+servers:
+	.ci/servers.sh $(SERVERS)
+
+lint:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not formatted: $$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+
+unit:
+	RDBIMPORT_SERVERS="$$(cd $(SERVERS) 2>/dev/null && pwd)" $(GO) test -race -timeout 20m ./...
+
+# Every fuzz target, for a fixed number of runs.
+fuzz:
+	@$(GO) list -f '{{$$d := .ImportPath}}{{range .TestGoFiles}}{{$$d}} {{end}}{{range .XTestGoFiles}}{{$$d}} {{end}}' ./... | tr ' ' '\n' | sort -u | while read -r pkg; do \
+		test -n "$$pkg" || continue; \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+test: server lint unit fuzz demo
+
+bench: server
+	$(GO) run ./bench/compare
+
+clean:
+	rm -rf bin $(SERVERS)

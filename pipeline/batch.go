@@ -1,0 +1,107 @@
+package pipeline
+
+import "time"
+
+// A state says how a command of a batch stands.
+type state uint8
+
+const (
+	// stateOpen: to be sent to the owner of its slot; perhaps it was sent already
+	// and the answer never came.
+	stateOpen state = iota
+	// stateSettled: answered, and counted.
+	stateSettled
+	// stateMoved: to be sent to the lane that the server named.
+	stateMoved
+	// stateAsk: the same, behind an ASKING.
+	stateAsk
+	// stateExists: the lane's master has the key; its value is to be read back
+	// from there and compared.
+	stateExists
+	// stateExistsAsk: the same, behind an ASKING.
+	stateExistsAsk
+)
+
+// A command is one RESTORE in a batch.
+type command struct {
+	offset int64  // of the entry in the dump
+	end    uint32 // where the command ends in the batch's buffer
+	lane   int32  // where the state is one of a certain lane: its index
+	state  state
+}
+
+// A sending is the way in which the commands of a batch go out this time.
+type sending uint8
+
+const (
+	sendPlain  sending = iota
+	sendAsking         // each behind an ASKING
+	sendReadBack
+	sendReadBackAsking
+)
+
+// A batch is a buffer of whole commands, and what is known of each.
+type batch struct {
+	buf  []byte
+	cmds []command
+	open int // commands that are not settled
+
+	how  sending
+	part []int32   // the commands that go out this time; nil for all
+	due  time.Time // not to be sent before
+	try  int       // sendings in a row that settled nothing
+	lane *lane     // where it is, or was last
+	next *batch    // behind it in a queue
+	wait bool      // a reply asked to try later: back off
+}
+
+// reset empties b for new commands. A buffer that one large value made grow is
+// given up, so that it does not stay in memory.
+func (b *batch) reset(size int) {
+	if cap(b.buf) > 2*size {
+		b.buf = make([]byte, 0, size)
+	}
+	b.buf, b.cmds = b.buf[:0], b.cmds[:0]
+	b.part = b.part[:0]
+	*b = batch{buf: b.buf, cmds: b.cmds, part: b.part}
+}
+
+// command returns the bytes of command i.
+func (b *batch) command(i int) []byte {
+	from := uint32(0)
+	if i > 0 {
+		from = b.cmds[i-1].end
+	}
+	return b.buf[from:b.cmds[i].end]
+}
+
+// sent returns how many commands go out this time.
+func (b *batch) sent() int {
+	if len(b.part) == 0 {
+		return len(b.cmds)
+	}
+	return len(b.part)
+}
+
+// at returns the index of the i-th command that goes out this time.
+func (b *batch) at(i int) int {
+	if len(b.part) == 0 {
+		return i
+	}
+	return int(b.part[i])
+}
+
+// reopen forgets where the open commands were to be sent.
+func (b *batch) reopen() {
+	for i := range b.cmds {
+		if s := &b.cmds[i].state; *s != stateSettled {
+			*s = stateOpen
+		}
+	}
+}
+
+// settle notes that command i needs no more care.
+func (b *batch) settle(i int) {
+	b.cmds[i].state = stateSettled
+	b.open--
+}

@@ -1,0 +1,60 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/rdbimport/rdbimport/rdbparse"
+)
+
+// ErrDatabases says that a dump holds several databases and the target has room
+// for one.
+var ErrDatabases = errors.New("the dump holds several databases")
+
+// databases is where a Feeder stands in the databases of its dump.
+type databases struct {
+	begun   bool
+	last    uint32 // database of the last key
+	ignored bool   // keys of it are left out
+	used    bool   // one database has been sent
+	first   uint32 // the one sent first
+	many    bool   // the target has several databases
+}
+
+func (d *databases) init(im *Importer) { d.many = im.target.databases && !im.target.dbGiven }
+
+// NewSource tells f that the next entries are of another dump.
+func (f *Feeder) NewSource() { f.source.begun = false }
+
+// changeDB readies f for the keys of e's database.
+func (f *Feeder) changeDB(e *rdbparse.Entry) error {
+	d, o := &f.source, f.im.opts.Databases
+	d.begun, d.last, d.ignored = true, e.DB, false
+	switch {
+	case o.Only != AllDatabases:
+		d.ignored = int64(e.DB) != int64(o.Only)
+	case o.Prefix != "":
+		f.prefix = append(f.prefix[:0], DatabasePrefix(o.Prefix, e.DB)...)
+	case o.Merge:
+	case d.many:
+		if f.db != e.DB {
+			f.Flush()
+			f.db = e.DB
+			clear(f.lanes)
+		}
+	case d.used && d.first != e.DB:
+		return fmt.Errorf("%w (%d, and now %d, at key %q), and the target has one: pick one with --db, or put all "+
+			"into one with --merge-dbs or --db-prefix", ErrDatabases, d.first, e.DB, e.Key)
+	}
+	if !d.ignored && !d.used {
+		d.used, d.first = true, e.DB
+	}
+	return nil
+}
+
+// DatabasePrefix returns the prefix for keys of database db.
+func DatabasePrefix(pattern string, db uint32) string {
+	return strings.ReplaceAll(pattern, "%d", strconv.FormatUint(uint64(db), 10))
+}

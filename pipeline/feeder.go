@@ -1,0 +1,220 @@
+package pipeline
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/slotter"
+)
+
+// A Feeder renders the entries of one dump at a time into batches and hands
+// these to the lanes. It belongs to one goroutine; an Importer may have several.
+type Feeder struct {
+	im      *Importer
+	routes  *routes
+	db      uint32   // on the target
+	lanes   []*lane  // of db, by master; nil where none was needed yet
+	turn    []int    // by master, which of its lanes is next
+	filling []*batch // by master: the batch being filled, nil if none
+
+	source   databases
+	prefix   []byte
+	counts   feedCounts
+	libs     libraries
+	reported int64
+}
+
+// NewFeeder returns a Feeder of im.
+func (im *Importer) NewFeeder() *Feeder {
+	im.mu.Lock()
+	im.stats.feeders++
+	im.setRoutes(im.routes.Load())
+	im.mu.Unlock()
+	f := &Feeder{im: im, db: im.target.db}
+	f.source.init(im)
+	f.adopt(im.routes.Load())
+	return f
+}
+
+// Feed imports all entries that sc has. It returns when the last one is on its
+// way, not when it has arrived: see Importer.Close. The error is the scanner's,
+// or the one that stopped the import.
+func (f *Feeder) Feed(sc *rdbparse.Scanner) error {
+	err := f.scan(sc)
+	f.Flush()
+	return err
+}
+
+func (f *Feeder) scan(sc *rdbparse.Scanner) error {
+	im := f.im
+	for sc.Next() {
+		if im.stopping.Load() {
+			return im.failure
+		}
+		e := sc.Entry()
+		if e.Record != rdbparse.RecordKey {
+			if err := f.record(e); err != nil {
+				im.fail(err)
+				return err
+			}
+			continue
+		}
+		if err := f.key(e); err != nil {
+			im.fail(err)
+			return err
+		}
+	}
+	return sc.Err()
+}
+
+// Flush hands over the batches that are not full. A reader of a slow source
+// calls it before it waits.
+func (f *Feeder) Flush() {
+	for m, b := range f.filling {
+		if b != nil && len(b.cmds) > 0 {
+			f.filling[m] = nil
+			b.lane.queue.put(b)
+		}
+	}
+	f.publish()
+}
+
+// publish lets Snapshot see the counts.
+func (f *Feeder) publish() { f.im.stats.addFeed(&f.counts) }
+
+// key renders one key. This is the path of every key: it allocates nothing,
+// takes no lock and asks no clock.
+func (f *Feeder) key(e *rdbparse.Entry) error {
+	f.counts.read++
+	if e.DB != f.source.last || !f.source.begun {
+		if err := f.changeDB(e); err != nil {
+			f.counts.read--
+			return err
+		}
+	}
+	if f.source.ignored || len(e.Value) == 1 && e.Value[0] == 0 && e.Type.Kind != rdbparse.KindString {
+		// Another database, or a collection of no elements: old bugs have left
+		// such in dumps, and servers that load them leave them out as well.
+		f.counts.filtered++
+		return nil
+	}
+	ttl := int64(0)
+	if e.Expires {
+		now := f.im.clock.now.Load()
+		if e.ExpireAt <= now {
+			f.counts.expired++
+			return nil
+		}
+		ttl = e.ExpireAt
+		if !f.im.dialect.absolute {
+			ttl = max(1, ttl-now)
+		}
+	}
+	size := len(f.prefix) + len(e.Key) + rdbparse.PayloadSize(e) + restoreOverhead
+	if e.Big || size > f.im.target.maxCommand || e.Type.Version == 0 {
+		f.refuse(e)
+		return nil
+	}
+	var slot uint16
+	if len(f.prefix) == 0 {
+		slot = slotter.Slot(e.Key)
+	} else {
+		slot = f.prefixedSlot(e.Key)
+	}
+	if r := f.im.routes.Load(); r != f.routes {
+		f.adopt(r)
+	}
+	m := f.routes.owner[slot]
+	b := f.filling[m]
+	if b == nil || len(b.buf)+size > cap(b.buf) {
+		var err error
+		if b, err = f.nextBatch(int(m), size); err != nil {
+			return err
+		}
+	}
+	b.buf = appendRestore(b.buf, f.im.dialect, f.prefix, e, ttl)
+	b.cmds = append(b.cmds, command{offset: e.Offset, end: uint32(len(b.buf))})
+	b.open++
+	return nil
+}
+
+// nextBatch hands over the batch being filled for a master and returns one that
+// has room for size bytes.
+func (f *Feeder) nextBatch(m, size int) (*batch, error) {
+	im := f.im
+	if b := f.filling[m]; b != nil {
+		f.filling[m] = nil
+		b.lane.queue.put(b)
+		f.publish()
+	}
+	b, err := f.takeBatch()
+	if err != nil {
+		return nil, err
+	}
+	if cap(b.buf) < size {
+		b.buf = make([]byte, 0, max(size, im.batchSize))
+	}
+	lanes := im.opts.Lanes
+	if lanes > 1 {
+		f.turn[m] = (f.turn[m] + 1) % lanes
+		f.lanes[m] = nil
+	}
+	if f.lanes[m] == nil {
+		f.lanes[m] = im.laneTo(place{f.routes.masters[m], f.db, f.turn[m]})
+	}
+	b.lane = f.lanes[m]
+	f.filling[m] = b
+	return b, nil
+}
+
+// takeBatch takes a batch from the pool. There are more batches than can be open
+// in all Feeders, so one comes back sooner or later.
+func (f *Feeder) takeBatch() (*batch, error) {
+	im := f.im
+	select {
+	case b := <-im.pool:
+		return b, nil
+	default:
+	}
+	from := time.Now()
+	defer func() { im.stats.waited.Add(int64(time.Since(from))) }()
+	select {
+	case b := <-im.pool:
+		return b, nil
+	case <-im.stopped:
+		return nil, im.failure
+	case <-im.ctx.Done():
+		return nil, fmt.Errorf("import stopped: %w", im.ctx.Err())
+	}
+}
+
+// adopt makes r the routes by which f sends. What is in open batches goes to
+// where it was meant to go, and comes back with MOVED if that is wrong.
+func (f *Feeder) adopt(r *routes) {
+	f.Flush()
+	f.routes = r
+	n := len(r.masters)
+	f.lanes = make([]*lane, n)
+	f.turn = make([]int, n)
+	f.filling = make([]*batch, n)
+}
+
+// prefixedSlot returns the slot of a key behind the prefix.
+func (f *Feeder) prefixedSlot(key []byte) uint16 {
+	n := len(f.prefix)
+	f.prefix = append(f.prefix, key...)
+	slot := slotter.Slot(f.prefix)
+	f.prefix = f.prefix[:n]
+	return slot
+}
+
+// refuse counts a key that is not sent at all.
+func (f *Feeder) refuse(e *rdbparse.Entry) {
+	reason := "the value is larger than one command may be on the target"
+	if e.Type.Version == 0 {
+		reason = "no server's RESTORE takes values of type " + e.Type.Type.String()
+	}
+	f.counts.failed++
+	f.im.stats.refused(reason, e.Key)
+}

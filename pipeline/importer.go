@@ -1,0 +1,202 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rdbimport/rdbimport/slotter"
+)
+
+// An Importer puts entries into a cluster. Feeders give it the entries; Close
+// waits until all of them are settled.
+type Importer struct {
+	cluster *slotter.Cluster
+	opts    Options
+	dialect dialect
+	target  target
+	// batchSize is the size of a batch's buffer in bytes.
+	batchSize int
+
+	pool   chan *batch
+	redo   *queue
+	routes atomic.Pointer[routes]
+	stale  chan struct{} // asks for a fresh slot map
+
+	mu      sync.Mutex // guards lanes, the building of routes, and growing the pool
+	lanes   []*lane
+	byPlace map[place]*lane
+	batches int
+
+	stats stats
+	clock clock
+
+	// ctx ends everything; stop only the reading of sources.
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	stopping atomic.Bool
+	stopped  chan struct{}
+	failOnce sync.Once
+	failure  error // the first error, set before stopped is closed
+
+	work    sync.WaitGroup
+	started time.Time
+}
+
+// Batch sizes in bytes. Within these bounds the size follows from the memory
+// budget and the number of lanes.
+const (
+	minBatch = 8 << 10
+	maxBatch = 256 << 10
+	// batchesPerLane is how many batches a lane should have in flight, at the
+	// least, before batches are made larger.
+	batchesPerLane = 8
+)
+
+// New readies an import into cluster: it learns the slot map and what the
+// servers can do, and makes sure that the user may do what is needed. Nothing is
+// written. ctx bounds the whole import: when it ends, everything stops at once.
+func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer, error) {
+	im := &Importer{
+		cluster: cluster,
+		opts:    opts.withDefaults(),
+		redo:    newQueue(),
+		stale:   make(chan struct{}, 1),
+		stopped: make(chan struct{}),
+		byPlace: make(map[place]*lane),
+	}
+	m, err := cluster.Map(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := im.preflight(ctx, m); err != nil {
+		return nil, err
+	}
+	im.ctx, im.cancel = context.WithCancelCause(ctx)
+	im.started = time.Now()
+	im.makePool(len(m.Masters))
+	im.install(m)
+	im.work.Go(im.runRedo)
+	im.work.Go(im.refreshMap)
+	im.work.Go(im.clock.run(im.ctx))
+	return im, nil
+}
+
+// maxBatches bounds the number of batches, and with it the room of the pool.
+const maxBatches = 1 << 14
+
+// makePool makes the batches that the memory budget allows.
+func (im *Importer) makePool(masters int) {
+	lanes := max(1, masters*im.opts.Lanes)
+	size := im.opts.Memory / int64(batchesPerLane*lanes)
+	im.batchSize = int(min(max(size, minBatch), maxBatch))
+	n := int(min(max(im.opts.Memory/int64(im.batchSize), int64(2*lanes+2)), maxBatches))
+	im.pool = make(chan *batch, maxBatches)
+	im.growPool(n)
+}
+
+// growPool adds batches until there are n. Their memory is taken only when they
+// are used.
+func (im *Importer) growPool(n int) {
+	for ; im.batches < min(n, maxBatches); im.batches++ {
+		im.pool <- &batch{}
+	}
+}
+
+// put gives a settled batch back.
+func (im *Importer) put(b *batch) {
+	b.reset(im.batchSize)
+	im.pool <- b
+}
+
+// fail stops the reading of sources because of err. What is in flight is still
+// settled.
+func (im *Importer) fail(err error) {
+	im.failOnce.Do(func() {
+		im.failure = err
+		im.stopping.Store(true)
+		close(im.stopped)
+	})
+}
+
+// abort stops everything because of err: what is in flight stays unsettled.
+func (im *Importer) abort(err error) {
+	im.fail(err)
+	im.cancel(err)
+}
+
+// Stop ends the reading of sources, as at the end of the last one. Feeders
+// return ErrStopped.
+func (im *Importer) Stop() { im.fail(ErrStopped) }
+
+// ErrStopped is the error of a Feeder whose Importer was asked to stop.
+var ErrStopped = errors.New("stopped")
+
+// Close waits until every entry is settled, or the import has failed, ends all
+// goroutines and connections, and returns what became of the keys. The error is
+// the one that ended the import early, nil if none did; the Result is of use in
+// either case.
+func (im *Importer) Close() (Result, error) {
+	im.drain()
+	im.cancel(nil)
+	im.work.Wait()
+	res := im.Snapshot()
+	res.Unsettled = res.Read - res.Restored - res.Existing - res.Expired - res.Filtered - res.Failed
+	select {
+	case <-im.stopped:
+		return res, im.failure
+	default:
+	}
+	if res.Unsettled != 0 {
+		return res, fmt.Errorf("import ended with %d keys unsettled: %w", res.Unsettled, context.Cause(im.ctx))
+	}
+	return res, nil
+}
+
+// drain waits until all batches are back in the pool.
+func (im *Importer) drain() {
+	for n := 0; ; n++ {
+		im.mu.Lock()
+		all := im.batches
+		im.mu.Unlock()
+		if n == all {
+			return
+		}
+		select {
+		case <-im.pool:
+		case <-im.ctx.Done():
+			return
+		}
+	}
+}
+
+// A clock keeps the target's time, so that no key needs to ask for it.
+type clock struct {
+	ahead time.Duration // of the target before this machine
+	now   atomic.Int64  // milliseconds since the epoch, a tick old at most
+}
+
+// tick is how often the clock moves on.
+const tick = 50 * time.Millisecond
+
+func (c *clock) set() { c.now.Store(time.Now().Add(c.ahead).UnixMilli()) }
+
+// run returns what moves the clock on until ctx ends.
+func (c *clock) run(ctx context.Context) func() {
+	c.set()
+	return func() {
+		t := time.NewTicker(tick)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				c.set()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package pipeline
+
+import (
+	"fmt"
+	"time"
+)
+
+// A Conflict says what to do about a key that exists on the target.
+type Conflict uint8
+
+// The conflict policies.
+const (
+	// ConflictFail reads the key back: the same value and expiry is no conflict,
+	// another stops the import.
+	ConflictFail Conflict = iota
+	// ConflictReplace overwrites it.
+	ConflictReplace
+	// ConflictSkip leaves it as it is.
+	ConflictSkip
+)
+
+var conflictNames = [...]string{"fail", "replace", "skip"}
+
+// String returns the policy's name on the command line.
+func (c Conflict) String() string { return conflictNames[c] }
+
+// ParseConflict returns the policy of that name.
+func ParseConflict(name string) (Conflict, error) {
+	for i, n := range conflictNames {
+		if n == name {
+			return Conflict(i), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no conflict policy; it is fail, replace or skip", name)
+}
+
+// AllDatabases is the value of Databases.Only that leaves no database out.
+const AllDatabases = -1
+
+// Databases says what becomes of the databases of a dump. The zero value is not
+// useful: Only must be AllDatabases where no database is picked.
+type Databases struct {
+	// Only is the one database of the dump that is imported, or AllDatabases.
+	Only int
+	// Merge puts the keys of all databases into one.
+	Merge bool
+	// Prefix is put before each key's name, with %d for the number of its
+	// database: "db%d:". Empty for none. It implies Merge.
+	Prefix string
+}
+
+// Options are the settings of an import. The zero value works, but for
+// Databases.
+type Options struct {
+	Conflict  Conflict
+	Databases Databases
+
+	// Memory is the budget in bytes for batches; 0 is DefaultMemory.
+	Memory int64
+	// Lanes is the number of connections per master; 0 is 1.
+	Lanes int
+	// RetryTimeout is how long a master may go without one accepted reply
+	// before the import stops; 0 is DefaultRetryTimeout.
+	RetryTimeout time.Duration
+	// Warn is told, in one line of text, what a user should know while the
+	// import goes on. It is called from several goroutines.
+	Warn func(text string)
+}
+
+// Defaults of Options.
+const (
+	DefaultMemory       = 64 << 20
+	DefaultRetryTimeout = 60 * time.Second
+)
+
+func (o Options) withDefaults() Options {
+	if o.Memory <= 0 {
+		o.Memory = DefaultMemory
+	}
+	if o.Lanes <= 0 {
+		o.Lanes = 1
+	}
+	if o.RetryTimeout <= 0 {
+		o.RetryTimeout = DefaultRetryTimeout
+	}
+	if o.Warn == nil {
+		o.Warn = func(string) {}
+	}
+	return o
+}

@@ -1,0 +1,126 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rdbimport/rdbimport/slotter"
+	"golang.org/x/sync/errgroup"
+)
+
+// A target is what the import needs to know about the servers it writes to.
+type target struct {
+	oldest     slotter.Server // the one that understands least
+	db         uint32         // to write to, where the dump does not say
+	dbGiven    bool           // the user asked for db
+	databases  bool           // it has more than one
+	functions  bool           // FUNCTION LOAD: Redis 7.0 and newer
+	ttlCommand string         // PEXPIRETIME or PTTL
+	maxCommand int            // bytes of the largest command
+}
+
+// Errors of New that are no errors of slotter.
+var (
+	// ErrNotCovered says that slots of the cluster have no owner.
+	ErrNotCovered = fmt.Errorf("slots without an owner")
+)
+
+// maxBulkDefault is proto-max-bulk-len of a server that says nothing else.
+const maxBulkDefault = 512 << 20
+
+// preflight looks at every master before anything is sent.
+func (im *Importer) preflight(ctx context.Context, m *slotter.Map) error {
+	if missing := m.Missing(); len(missing) > 0 {
+		return fmt.Errorf("%w: %s; assign them (redis-cli --cluster fix) and start again", ErrNotCovered, slotter.FormatRanges(missing))
+	}
+	servers := make([]slotter.Server, len(m.Masters))
+	var ahead time.Duration
+	var once sync.Once
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(16)
+	for i, master := range m.Masters {
+		g.Go(func() error {
+			s, err := im.cluster.Server(ctx, master.Addr)
+			if err != nil {
+				return err
+			}
+			servers[i] = s
+			if err := im.probeRestore(ctx, m, i); err != nil {
+				return err
+			}
+			before := time.Now()
+			t, err := im.cluster.Time(ctx, master.Addr)
+			if err != nil {
+				im.opts.Warn(fmt.Sprintf("%s does not tell its time (%v): expiry is judged by this machine's clock", master.Addr, err))
+				return nil
+			}
+			after := time.Now()
+			once.Do(func() { ahead = t.Sub(before.Add(after.Sub(before) / 2)) })
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	im.clock.ahead = ahead
+	im.setTarget(servers)
+	return nil
+}
+
+// setTarget derives from the servers what may be sent to them.
+func (im *Importer) setTarget(servers []slotter.Server) {
+	t := target{oldest: servers[0], maxCommand: maxBulkDefault}
+	for _, s := range servers {
+		if level(s) < level(t.oldest) {
+			t.oldest = s
+		}
+	}
+	at := level(t.oldest)
+	t.functions = at >= 700 && t.oldest.Family != slotter.Dragonfly
+	t.ttlCommand = "PTTL"
+	if at >= 700 {
+		t.ttlCommand = "PEXPIRETIME"
+	}
+	db := im.cluster.Target()
+	t.db, t.dbGiven = uint32(max(db.DB, 0)), db.DB > 0
+	t.databases = im.cluster.Standalone()
+	im.target = t
+	im.dialect = dialect{replace: im.opts.Conflict == ConflictReplace, absolute: at >= 500}
+}
+
+// level is the version of Redis that a server is compatible with, as major*100 +
+// minor.
+func level(s slotter.Server) int { return s.Compatible[0]*100 + s.Compatible[1] }
+
+// probeRestore finds out whether the user may RESTORE: a payload of no bytes is
+// refused by every server before anything is written.
+func (im *Importer) probeRestore(ctx context.Context, m *slotter.Map, master int) error {
+	addr := m.Masters[master].Addr
+	err := im.cluster.Client(addr).Do(ctx, "RESTORE", probeKey(m, master), 0, "").Err()
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	switch {
+	case strings.HasPrefix(text, "NOPERM") && strings.Contains(text, "to run the"):
+		return fmt.Errorf("%w: %s: RESTORE is not allowed: %s", slotter.ErrNoPermission, addr, text)
+	case strings.HasPrefix(text, "READONLY"):
+		return fmt.Errorf("%w: %s: %s", slotter.ErrReplica, addr, text)
+	case strings.HasPrefix(text, "ERR unknown command"):
+		return fmt.Errorf("%w: %s: RESTORE is renamed or disabled there: %s", slotter.ErrNoPermission, addr, text)
+	}
+	return nil
+}
+
+// probeKey returns a key in a slot of a master.
+func probeKey(m *slotter.Map, master int) string {
+	for i := 0; ; i++ {
+		key := fmt.Sprintf("rdbimport:probe:%d", i)
+		if m.Owner(slotter.Slot([]byte(key))) == master || len(m.Ranges(master)) == 0 {
+			return key
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package pipeline
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/element"
+	"github.com/rdbimport/rdbimport/slotter"
+)
+
+// A ConflictError says that a key is on the target with another value or expiry
+// than in the dump.
+type ConflictError struct {
+	Key    []byte
+	Addr   string // of the master
+	Reason string // what differs
+}
+
+// Error describes the conflict in one line.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("key %q exists on %s with another value: %s", e.Key, e.Addr, e.Reason)
+}
+
+// appendReadBack appends the commands that read back one key.
+func (t *target) appendReadBack(dst, key []byte, ask bool) []byte {
+	for _, word := range [...]string{"DUMP", t.ttlCommand} {
+		if ask {
+			dst = append(dst, asking...)
+		}
+		dst = appendCommand(dst, word, key)
+	}
+	return dst
+}
+
+// settleReadBack reads the values of the keys that were there already and
+// compares them with the dump's.
+func (l *lane) settleReadBack(r *replyReader, b *batch) error {
+	defer r.release()
+	l.since.Store(0)
+	for i := range b.sent() {
+		at := b.at(i)
+		want := parseRestore(b.command(at))
+		b.cmds[at].state = stateOpen // unless the answers settle it
+		dump, err := l.answer(r, b)
+		if err != nil {
+			return err
+		}
+		refused := ""
+		if dump.kind == '-' {
+			refused = string(dump.text)
+		}
+		differs := ""
+		if dump.kind == '$' && !dump.null {
+			differs = difference(want.payload, dump.text)
+		}
+		gone := dump.null
+		left, err := l.answer(r, b)
+		if err != nil {
+			return err
+		}
+		if left.kind == '-' && refused == "" {
+			refused = string(left.text)
+		}
+		ttl, ok := parseInt(left.text)
+		switch {
+		case refused != "":
+			l.readBackRefused(b, at, want.key, refused)
+		case !ok || left.kind != ':':
+			return fmt.Errorf("%w: %q in answer to %s", errProtocol, left.text, l.im.target.ttlCommand)
+		case gone || ttl == -2: // it expired or was deleted meanwhile
+		case differs != "":
+			l.readBack(b, at, want.key, differs)
+		default:
+			l.readBack(b, at, want.key, l.im.expiryDiffers(want.ttl, ttl))
+		}
+	}
+	return nil
+}
+
+// answer reads the reply to one command of a read-back.
+func (l *lane) answer(r *replyReader, b *batch) (reply, error) {
+	if b.how == sendReadBackAsking {
+		if _, err := r.next(); err != nil {
+			return reply{}, err
+		}
+	}
+	return r.next()
+}
+
+// readBack settles command i of b, whose key exists with what differs.
+func (l *lane) readBack(b *batch, i int, key []byte, differs string) {
+	b.settle(i)
+	b.try = 0
+	if differs == "" {
+		l.im.stats.existing.Add(1)
+		return
+	}
+	l.im.stats.failed.Add(1)
+	l.im.stats.refused("exists with another value", key)
+	l.im.fail(&ConflictError{Key: bytes.Clone(key), Addr: l.place.addr, Reason: differs})
+}
+
+// readBackRefused handles an error in answer to one of the commands. If the key
+// is to be looked for elsewhere or later, RESTORE finds out where.
+func (l *lane) readBackRefused(b *batch, i int, key []byte, text string) {
+	switch act, _ := classify([]byte(text)); act {
+	case actMoved, actAsk:
+		l.im.stats.redirects.Add(1)
+		l.im.wantMap()
+	case actLater, actLoading:
+		b.wait = true
+	case actStopAuth:
+		l.im.abort(fmt.Errorf("%w: %s: %s", slotter.ErrAuth, l.place.addr, text))
+	default:
+		b.settle(i)
+		l.im.stats.failed.Add(1)
+		l.im.stats.refused("exists, and cannot be read back: "+text, key)
+		l.im.fail(fmt.Errorf("key %q exists on %s and cannot be compared: %s", key, l.place.addr, text))
+	}
+}
+
+// errNoDump says that a reply to DUMP is none.
+var errNoDump = errors.New("the answer to DUMP cannot be read")
+
+// difference says what differs between the payload of the dump and the one that
+// the target gives, "" if nothing does.
+func difference(want, have []byte) string {
+	const footer = rdbparse.FooterSize
+	if len(have) < footer+1 {
+		return errNoDump.Error()
+	}
+	if bytes.Equal(want[:len(want)-footer], have[:len(have)-footer]) {
+		return ""
+	}
+	w, err := element.ParsePayload(want)
+	if err != nil {
+		return err.Error()
+	}
+	h, err := element.ParsePayload(have)
+	if err != nil {
+		return err.Error()
+	}
+	d, err := element.Diff(w, h)
+	if err != nil {
+		return "cannot be compared: " + err.Error()
+	}
+	if d.Same() {
+		return ""
+	}
+	return d.String()
+}
+
+// expiryDiffers says what differs between the expiry of a command and that of
+// the key, "" if nothing does. Both are as the target gives and takes them: ms
+// since the epoch, or ms from now, 0 and -1 for none.
+func (im *Importer) expiryDiffers(want, have int64) string {
+	switch {
+	case want == 0 && have == -1:
+		return ""
+	case want == 0:
+		return "it has an expiry, and none in the dump"
+	case have == -1:
+		return "it has no expiry, and one in the dump"
+	}
+	tolerance := int64(0)
+	if im.target.ttlCommand != "PEXPIRETIME" {
+		tolerance = ttlTolerance
+		if im.dialect.absolute {
+			have += im.clock.now.Load()
+		}
+	}
+	if d := have - want; d > tolerance || d < -tolerance {
+		return "its expiry is off by " + strconv.FormatInt(d, 10) + " ms"
+	}
+	return ""
+}
+
+// ttlTolerance is by how many ms an expiry may be off that can only be read as
+// the time that is left.
+const ttlTolerance = 1500

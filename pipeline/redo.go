@@ -1,0 +1,144 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rdbimport/rdbimport/slotter"
+)
+
+// runRedo sends batches that came back with open commands out again, some of
+// them after a pause.
+func (im *Importer) runRedo() {
+	var resting []*batch
+	wake := time.NewTimer(0)
+	defer wake.Stop()
+	for {
+		for b := im.redo.take(); b != nil; b = im.redo.take() {
+			if im.rest(b) {
+				resting = append(resting, b)
+			} else {
+				im.place(b)
+			}
+		}
+		resting = im.wakeUp(resting, wake)
+		select {
+		case <-im.redo.ready:
+		case <-wake.C:
+		case <-im.ctx.Done():
+			return
+		}
+	}
+}
+
+// wakeUp sends the resting batches whose time has come, and sets the timer for
+// the others, which it returns.
+func (im *Importer) wakeUp(resting []*batch, wake *time.Timer) []*batch {
+	now, next := time.Now(), time.Hour
+	rest := resting[:0]
+	for _, b := range resting {
+		if d := b.due.Sub(now); d > 0 {
+			next = min(next, d)
+			rest = append(rest, b)
+		} else {
+			im.place(b)
+		}
+	}
+	clear(resting[len(rest):])
+	wake.Reset(next)
+	return rest
+}
+
+// Pauses before a batch is sent again that a master could not take.
+const (
+	firstPause = 20 * time.Millisecond
+	longPause  = time.Second
+	// mostRedirects is how often a batch follows redirections at once.
+	mostRedirects = 8
+)
+
+// rest reports whether b has to wait, and says until when.
+func (im *Importer) rest(b *batch) bool {
+	b.try++
+	if !b.wait && b.try <= mostRedirects {
+		return false
+	}
+	pause := firstPause << min(b.try-1, 10)
+	pause = min(pause, longPause)
+	b.due = time.Now().Add(pause/2 + rand.N(pause))
+	if b.wait {
+		im.stats.retries.Add(1)
+		im.wantMap()
+	}
+	b.wait = false
+	return true
+}
+
+// place sends the open commands of b that can go together: those that go to the
+// same lane in the same way as the first one. The others follow when b is back.
+func (im *Importer) place(b *batch) {
+	r := im.routes.Load()
+	b.part = b.part[:0]
+	var to *lane
+	for i := range b.cmds {
+		if b.cmds[i].state == stateSettled {
+			continue
+		}
+		how, l := im.direction(r, b, i)
+		if to == nil {
+			to, b.how = l, how
+		}
+		if l == to && how == b.how {
+			b.part = append(b.part, int32(i))
+		}
+	}
+	if len(b.part) == len(b.cmds) && b.how == sendPlain {
+		b.part = b.part[:0] // all of it, in one piece
+	}
+	to.queue.put(b)
+}
+
+// direction returns how and where command i of b is to be sent.
+func (im *Importer) direction(r *routes, b *batch, i int) (sending, *lane) {
+	switch cmd := b.cmds[i]; cmd.state {
+	case stateMoved:
+		return sendPlain, im.lane(cmd.lane)
+	case stateAsk:
+		return sendAsking, im.lane(cmd.lane)
+	case stateExists:
+		return sendReadBack, im.lane(cmd.lane)
+	case stateExistsAsk:
+		return sendReadBackAsking, im.lane(cmd.lane)
+	}
+	addr := r.masters[r.owner[slotter.Slot(parseRestore(b.command(i)).key)]]
+	// A batch stays with its database, and with its lane as long as that leads
+	// to the right master.
+	if b.lane.place.addr == addr {
+		return sendPlain, b.lane
+	}
+	return sendPlain, im.laneTo(place{addr, b.lane.place.db, 0})
+}
+
+// trouble notes that a lane could not get on, and ends the import when that has
+// lasted too long.
+func (im *Importer) trouble(l *lane, err error) {
+	now := time.Now().UnixNano()
+	if l.since.CompareAndSwap(0, now) {
+		return
+	}
+	if d := time.Duration(now - l.since.Load()); d > im.opts.RetryTimeout && d < time.Duration(now) && im.ctx.Err() == nil {
+		im.abort(fmt.Errorf("%w for %v: %s: %w", ErrNoProgress, d.Round(time.Second), l.name(), err))
+	}
+}
+
+// ErrNoProgress says that a master accepted nothing for the retry timeout.
+var ErrNoProgress = errors.New("no progress")
+
+func (l *lane) name() string {
+	if l.place.addr == nowhere {
+		return "slots that no master owns"
+	}
+	return l.place.addr
+}

@@ -1,0 +1,80 @@
+package pipeline
+
+import (
+	"bytes"
+	"strings"
+)
+
+// An action is what is done about the reply to a RESTORE.
+type action uint8
+
+const (
+	actRefused action = iota // this key cannot be restored: count it
+	actOK
+	actExists   // the key exists: by policy
+	actMoved    // send to the node named
+	actAsk      // send to the node named, behind ASKING
+	actLater    // nothing was executed; try again
+	actLoading  // the same, and the master is known to be alive
+	actStopOOM  // the target is full
+	actStopAuth // the connection is not, or no longer, allowed to do this
+)
+
+// replyTable says what each error reply means; the first prefix that fits
+// counts. Sources: server.c, cluster.c and networking.c of Redis 2.6 to 8 and
+// Valkey 9.
+var replyTable = []struct {
+	prefix string
+	action action
+	reason string // for the report, where the reply's own words are no good
+}{
+	{"BUSYKEY", actExists, ""},
+	{"ERR Target key name is busy", actExists, ""}, // 2.6, 2.8
+	{"MOVED ", actMoved, ""},
+	{"ASK ", actAsk, ""},
+	{"LOADING", actLoading, ""},
+	{"TRYAGAIN", actLoading, ""},
+	{"CLUSTERDOWN", actLater, ""},
+	{"MASTERDOWN", actLater, ""},
+	{"READONLY", actLater, ""},
+	{"MISCONF", actLater, ""},
+	{"NOREPLICAS", actLater, ""},
+	{"BUSY ", actLater, ""},
+	{"OOM", actStopOOM, ""},
+	{"NOAUTH", actStopAuth, ""},
+	{"NOPERM", actRefused, "NOPERM: the user may not write this key"},
+	{"ERR Bad data format", actRefused, ""},
+	{"ERR DUMP payload version or checksum", actRefused, "the target does not know this version of the value's encoding"},
+	{"ERR Unsupported foreign data type", actRefused, ""},
+	{"ERR Protocol error: invalid bulk length", actRefused, "the value is larger than the target's proto-max-bulk-len"},
+}
+
+// classify returns what to do about an error reply, without its leading "-",
+// and the reason under which a refusal is counted.
+func classify(reply []byte) (action, string) {
+	for i := range replyTable {
+		row := &replyTable[i]
+		if len(reply) >= len(row.prefix) && string(reply[:len(row.prefix)]) == row.prefix {
+			if row.reason != "" {
+				return row.action, row.reason
+			}
+			return row.action, string(reply)
+		}
+	}
+	return actRefused, string(reply)
+}
+
+// deniesCommand reports whether a NOPERM reply forbids the command itself, and
+// not the key.
+func deniesCommand(reply []byte) bool {
+	return bytes.HasPrefix(reply, []byte("NOPERM")) && bytes.Contains(reply, []byte("to run the"))
+}
+
+// redirect returns the address in a MOVED or ASK reply.
+func redirect(reply []byte) (addr string, ok bool) {
+	fields := strings.Fields(string(reply))
+	if len(fields) < 3 {
+		return "", false
+	}
+	return fields[2], true
+}

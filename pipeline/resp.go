@@ -1,0 +1,180 @@
+package pipeline
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// replyBuffer is the size in bytes of a lane's buffer for replies.
+const replyBuffer = 16 << 10
+
+// maxLine bounds the length of a reply that is one line.
+const maxLine = 8 << 10
+
+// errProtocol says that what the server sent is no reply.
+var errProtocol = errors.New("reply is not in the protocol of Redis")
+
+// A replyReader reads replies of the protocol's version 2 from a connection.
+type replyReader struct {
+	src      io.Reader
+	buf      []byte
+	from, to int
+	big      []byte // a bulk reply that does not fit into buf
+}
+
+func newReplyReader(src io.Reader) *replyReader {
+	return &replyReader{src: src, buf: make([]byte, replyBuffer)}
+}
+
+// fill reads more bytes behind those that are there.
+func (r *replyReader) fill() error {
+	if r.from > 0 {
+		copy(r.buf, r.buf[r.from:r.to])
+		r.to -= r.from
+		r.from = 0
+	}
+	if r.to == len(r.buf) {
+		return fmt.Errorf("%w: a line of more than %d bytes", errProtocol, len(r.buf))
+	}
+	n, err := r.src.Read(r.buf[r.to:])
+	r.to += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// okWord is "+OK\r" as a little-endian number.
+const okWord = '+' | 'O'<<8 | 'K'<<16 | '\r'<<24
+
+// oks consumes the replies "+OK" that are at hand, most of them at the most, and
+// returns how many there were.
+func (r *replyReader) oks(most int) int {
+	b, n := r.buf[r.from:r.to], 0
+	for n < most && len(b) >= 5 && binary.LittleEndian.Uint32(b) == okWord && b[4] == '\n' {
+		b = b[5:]
+		n++
+	}
+	r.from += 5 * n
+	return n
+}
+
+// A reply is a simple reply. Its bytes are borrowed until the next read.
+type reply struct {
+	kind byte // '+', '-', ':' or '$'
+	text []byte
+	null bool // a bulk reply that is nil
+}
+
+// line reads one reply up to the end of its line.
+func (r *replyReader) line() ([]byte, error) {
+	scanned := 0
+	for {
+		for i := r.from + scanned; i+1 < r.to; i++ {
+			if r.buf[i] == '\r' && r.buf[i+1] == '\n' {
+				line := r.buf[r.from:i]
+				r.from = i + 2
+				if len(line) == 0 {
+					return nil, fmt.Errorf("%w: an empty line", errProtocol)
+				}
+				return line, nil
+			}
+		}
+		scanned = max(0, r.to-r.from-1)
+		if scanned > maxLine {
+			return nil, fmt.Errorf("%w: a line of more than %d bytes", errProtocol, maxLine)
+		}
+		if err := r.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// next reads one reply. A bulk reply is read whole.
+func (r *replyReader) next() (reply, error) {
+	line, err := r.line()
+	if err != nil {
+		return reply{}, err
+	}
+	switch line[0] {
+	case '+', '-', ':':
+		return reply{kind: line[0], text: line[1:]}, nil
+	case '$':
+		n, ok := parseInt(line[1:])
+		if !ok || n < -1 || n > maxBulk {
+			return reply{}, fmt.Errorf("%w: bulk of %q bytes", errProtocol, line[1:])
+		}
+		if n < 0 {
+			return reply{kind: '$', null: true}, nil
+		}
+		text, err := r.bulk(int(n))
+		return reply{kind: '$', text: text}, err
+	}
+	return reply{}, fmt.Errorf("%w: a reply of kind %q", errProtocol, line[0])
+}
+
+// maxBulk bounds a bulk reply: a value of the largest size that servers take,
+// with room for its encoding.
+const maxBulk = 1 << 30
+
+// bulk reads n bytes and the end of the line behind them. The memory for them
+// grows with what arrives.
+func (r *replyReader) bulk(n int) ([]byte, error) {
+	if n+2 <= len(r.buf) {
+		for r.to-r.from < n+2 {
+			if err := r.fill(); err != nil {
+				return nil, err
+			}
+		}
+		text := r.buf[r.from : r.from+n]
+		r.from += n + 2
+		return text, nil
+	}
+	r.big = append(r.big[:0], r.buf[r.from:r.to]...)
+	r.from, r.to = 0, 0
+	for len(r.big) < n+2 {
+		have := len(r.big)
+		step := min(n+2-have, max(have, 64<<10))
+		r.big = append(r.big, make([]byte, step)...)
+		m, err := io.ReadFull(r.src, r.big[have:])
+		if err != nil {
+			r.big = r.big[:have+m]
+			return nil, err
+		}
+	}
+	text := r.big[:n]
+	return text, nil
+}
+
+// release gives up the memory that a large bulk reply needed.
+func (r *replyReader) release() {
+	if cap(r.big) > 1<<20 {
+		r.big = nil
+	}
+}
+
+// parseInt reads a decimal number.
+func parseInt(b []byte) (n int64, ok bool) {
+	neg := len(b) > 0 && b[0] == '-'
+	if neg {
+		b = b[1:]
+	}
+	if len(b) == 0 || len(b) > 18 {
+		return 0, false
+	}
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int64(c-'0')
+	}
+	if neg {
+		n = -n
+	}
+	return n, true
+}

@@ -1,0 +1,163 @@
+package pipeline
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rdbimport/rdbimport/slotter"
+)
+
+// A Result says what became of the keys. Read is the sum of Restored to
+// Unsettled.
+type Result struct {
+	Read      int64 // keys met in the dumps
+	Restored  int64 // accepted by a master
+	Existing  int64 // on the target already, and left as they are
+	Expired   int64 // expired before they were sent
+	Filtered  int64 // left out by the user
+	Failed    int64 // refused, see Errors
+	Unsettled int64 // not known, in an import that stopped
+
+	Retries    int64 // batches sent again after a pause
+	Redirects  int64 // MOVED and ASK replies
+	Reconnects int64 // connections that broke
+
+	Functions  int64 // function libraries loaded or there already
+	Scripts    int64 // scripts loaded
+	Libraries  int64 // function libraries and scripts that could not be loaded, see Errors
+	ModuleAux  int64 // records of modules passed over
+	KeyDBExtra int64 // expiries of set members, which no command restores
+
+	Bytes    int64         // of accepted commands
+	Duration time.Duration // since the import began
+	Waited   time.Duration // of it, how long Feeders waited for masters
+
+	Masters []MasterResult
+	Errors  []ErrorCount
+}
+
+// A MasterResult is what one master accepted.
+type MasterResult struct {
+	Addr, ID    string
+	Keys, Bytes int64
+}
+
+// An ErrorCount counts the keys refused for one reason.
+type ErrorCount struct {
+	Reason  string
+	Count   int64
+	Example string // the first such key
+}
+
+// feedCounts are a Feeder's counts since they were last published.
+type feedCounts struct {
+	read, expired, filtered, failed int64
+}
+
+// stats are the counts of an import. Lanes and Feeders add to them batch by
+// batch.
+type stats struct {
+	read, restored, existing, expired, filtered, failed atomic.Int64
+	retries, redirects, reconnects                      atomic.Int64
+	functions, scripts, librariesFailed                 atomic.Int64
+	moduleAux, keydbExtra                               atomic.Int64
+	waited                                              atomic.Int64 // ns
+
+	feeders int // guarded by Importer.mu
+
+	mu      sync.Mutex
+	errors  map[string]*ErrorCount
+	masters []slotter.Master // in the order in which they were met
+}
+
+func (s *stats) addFeed(c *feedCounts) {
+	s.read.Add(c.read)
+	s.expired.Add(c.expired)
+	s.filtered.Add(c.filtered)
+	s.failed.Add(c.failed)
+	*c = feedCounts{}
+}
+
+// mostReasons bounds the table of reasons: a server may put anything into its
+// replies.
+const mostReasons = 100
+
+// refused notes why a key was refused. It does not count it.
+func (s *stats) refused(reason string, key []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.errors[reason]
+	if e == nil && len(s.errors) >= mostReasons {
+		reason = "other reasons"
+		e = s.errors[reason]
+	}
+	if e == nil {
+		if s.errors == nil {
+			s.errors = make(map[string]*ErrorCount)
+		}
+		e = &ErrorCount{Reason: reason, Example: string(key[:min(len(key), mostKey)])}
+		s.errors[reason] = e
+	}
+	e.Count++
+}
+
+// mostKey bounds what is shown of a key, in bytes.
+const mostKey = 256
+
+// setMasters notes the masters of a slot map.
+func (s *stats) setMasters(m *slotter.Map) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range m.Masters {
+		if !slices.ContainsFunc(s.masters, func(k slotter.Master) bool { return k.Addr == n.Addr }) {
+			s.masters = append(s.masters, n)
+		}
+	}
+}
+
+// Snapshot returns the counts as they stand. While the import goes on they are
+// those of the last batches handed over or answered.
+func (im *Importer) Snapshot() Result {
+	s := &im.stats
+	res := Result{
+		Restored: s.restored.Load(), Existing: s.existing.Load(), Expired: s.expired.Load(),
+		Filtered: s.filtered.Load(), Failed: s.failed.Load(), Read: s.read.Load(),
+		Retries: s.retries.Load(), Redirects: s.redirects.Load(), Reconnects: s.reconnects.Load(),
+		Functions: s.functions.Load(), Scripts: s.scripts.Load(), Libraries: s.librariesFailed.Load(), ModuleAux: s.moduleAux.Load(), KeyDBExtra: s.keydbExtra.Load(),
+		Duration: time.Since(im.started), Waited: time.Duration(s.waited.Load()),
+	}
+	byAddr := make(map[string]MasterResult)
+	im.mu.Lock()
+	for _, l := range im.lanes {
+		r := byAddr[l.place.addr]
+		r.Keys += l.keys.Load()
+		r.Bytes += l.bytes.Load()
+		byAddr[l.place.addr] = r
+	}
+	im.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.masters {
+		r := byAddr[n.Addr]
+		delete(byAddr, n.Addr)
+		res.Masters = append(res.Masters, MasterResult{Addr: n.Addr, ID: n.ID, Keys: r.Keys, Bytes: r.Bytes})
+	}
+	for addr, r := range byAddr { // met in a redirection only
+		if r.Keys > 0 {
+			res.Masters = append(res.Masters, MasterResult{Addr: addr, Keys: r.Keys, Bytes: r.Bytes})
+		}
+	}
+	for _, m := range res.Masters {
+		res.Bytes += m.Bytes
+	}
+	for _, e := range s.errors {
+		res.Errors = append(res.Errors, *e)
+	}
+	slices.SortFunc(res.Errors, func(a, b ErrorCount) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Reason, b.Reason))
+	})
+	return res
+}
