@@ -17,7 +17,7 @@ const (
 	RecordModuleAux
 )
 
-// An Entry is one record of a dump. Key, Value and Meta are borrowed: they are
+// An Entry is one record of a dump. Key, Value, Meta and Fields are borrowed: they are
 // valid until the next call of Scanner.Next, and must not be written to.
 type Entry struct {
 	Record Record
@@ -30,6 +30,10 @@ type Entry struct {
 	// Meta is the KEY_META opcode with its operands as Redis 8.6 and newer write
 	// it before a type; nil in all other dumps. It belongs to the value.
 	Meta []byte
+
+	// Fields are the field names of a hash of type 30 or 32, which stand in the
+	// record of their template: strings, as in the dump. nil for other types.
+	Fields []byte
 
 	// Expires tells whether the key has an expiry; ExpireAt is then its time in
 	// milliseconds since the epoch, which may be in the past, zero or negative.

@@ -321,14 +321,16 @@ func listpackElement(p []byte) int {
 	default:
 		return 0
 	}
+	// The servers spend one byte more than needed on lengths of 2^14-1, 2^21-1
+	// and 2^28-1.
 	switch {
 	case size < 128:
 		return size + 1
-	case size < 16384:
+	case size < 16383:
 		return size + 2
-	case size < 2097152:
+	case size < 2097151:
 		return size + 3
-	case size < 268435456:
+	case size < 268435455:
 		return size + 4
 	}
 	return size + 5

@@ -51,6 +51,15 @@ func listpack(elems ...string) []byte {
 	return b
 }
 
+// listpackInt builds a listpack of a small integer and short strings.
+func listpackInt(n byte, elems ...string) []byte {
+	b := listpack(elems...)
+	b = append(b[:6:6], append([]byte{n, 1}, b[6:]...)...)
+	binary.LittleEndian.PutUint32(b, uint32(len(b)))
+	binary.LittleEndian.PutUint16(b[4:], uint16(len(elems)+1))
+	return b
+}
+
 var lp = string(listpack("a", "b"))
 
 // frames holds a value of every type, as it stands in a dump.
@@ -98,7 +107,7 @@ var frames = []struct {
 	{"REDIS0015", rdbparse.TypeHashTmplLP, cat(1, 2, "f", "g", lp)},
 	{"REDIS0015", rdbparse.TypeHashTmplArray, cat(0, lp, "v", "w")},
 	{"REDIS0015", rdbparse.TypeHashTmplArray, cat(1, 2, "f", "g", "v", "w")},
-	{"REDIS0015", rdbparse.TypeHashTmplLPRef, cat(lp)},
+	{"REDIS0015", rdbparse.TypeHashTmplLPRef, cat(string(listpackInt(7, "v", "w", "x")))},
 	{"REDIS0015", rdbparse.TypeHashTmplArrayRef, cat(7, "v", "w", "x")}, // template 7, see TestFrames
 	{"VALKEY080", rdbparse.TypeHash2, cat(1, "f", "v", zeros(8))},
 	{"REDIS0009", rdbparse.TypeKeyDBCron, cat("script", zeros(16), 1, "k", 2, "a", "b")},
@@ -117,7 +126,7 @@ func head(t rdbparse.Type) []byte {
 	switch {
 	case t>>8 == 2:
 		return cat(250, "df-ver", "1.2.3")
-	case t == rdbparse.TypeHashTmplArrayRef:
+	case t == rdbparse.TypeHashTmplArrayRef || t == rdbparse.TypeHashTmplLPRef:
 		return cat(242, 7, 3, "f", "g", "h")
 	}
 	return nil

@@ -232,6 +232,10 @@ func (s *Scanner) key(row *TypeInfo, at int64) bool {
 	}
 	s.setKey(row, at, s.taken(s.keyBuf, from, to))
 	s.entry.Value = w.Since(value, w.Pos())
+	s.entry.Fields = nil
+	if row.frame == frameTmplRef {
+		return s.setFields(row)
+	}
 	return true
 }
 

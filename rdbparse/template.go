@@ -1,8 +1,10 @@
 package rdbparse
 
 import (
+	"encoding/binary"
 	"fmt"
 
+	"github.com/rdbimport/rdbimport/rdbparse/internal/lzf"
 	"github.com/rdbimport/rdbimport/rdbparse/internal/window"
 )
 
@@ -65,4 +67,63 @@ func (s *Scanner) skipTmplRef(w *window.Window, t Type) {
 		return
 	}
 	w.SkipStrings(tmpl.n)
+}
+
+// setFields gives the entry, a hash with a template, its field names.
+func (s *Scanner) setFields(row *TypeInfo) bool {
+	e := &s.entry
+	id, ok := uint64(0), false
+	if row.Type == TypeHashTmplLPRef {
+		id, ok = firstInt(e.Value)
+	} else {
+		v := window.Of(e.Value)
+		id = v.Len()
+		ok = v.Err() == nil
+	}
+	tmpl, known := s.templates.byID[id]
+	if !ok || !known {
+		return s.failKey(row, e.Key, fmt.Errorf("%w: no hash template %d stands before this value", ErrCorrupt, id))
+	}
+	e.Fields = tmpl.fields
+	return true
+}
+
+// firstInt returns the first element of a listpack that is stored as a string,
+// if it is an integer that is not negative.
+func firstInt(value []byte) (uint64, bool) {
+	w := window.Of(value)
+	h := w.String()
+	lp := w.Bytes(int(min(h.Size, maxString)))
+	if h.Form == window.LZF && w.Err() == nil && h.Plain <= maxString {
+		plain := make([]byte, h.Plain)
+		if lzf.Decompress(plain, lp) != nil {
+			return 0, false
+		}
+		lp = plain
+	}
+	if len(lp) < 6+10 {
+		lp = append(append([]byte(nil), lp...), make([]byte, 16)...)
+	}
+	p := lp[6:]
+	var n int64
+	switch c := p[0]; {
+	case c < 0x80:
+		n = int64(c)
+	case c >= 0xc0 && c < 0xe0:
+		n = int64(c&0x1f)<<8 | int64(p[1])
+		if n >= 1<<12 {
+			n -= 1 << 13
+		}
+	case c == 0xf1:
+		n = int64(int16(binary.LittleEndian.Uint16(p[1:])))
+	case c == 0xf2:
+		n = int64(int32(uint32(p[1])<<8|uint32(p[2])<<16|uint32(p[3])<<24) >> 8)
+	case c == 0xf3:
+		n = int64(int32(binary.LittleEndian.Uint32(p[1:])))
+	case c == 0xf4:
+		n = int64(binary.LittleEndian.Uint64(p[1:]))
+	default:
+		return 0, false
+	}
+	return uint64(n), n >= 0
 }

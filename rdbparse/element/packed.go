@@ -1,0 +1,165 @@
+package element
+
+import (
+	"github.com/rdbimport/rdbimport/rdbparse"
+)
+
+// blobForm returns the form of the blob, or blobs, that a type keeps its elements
+// in.
+func blobForm(t rdbparse.Type) form {
+	switch t {
+	case rdbparse.TypeHashZipmap:
+		return formZipmap
+	case rdbparse.TypeSetIntset:
+		return formIntset
+	case rdbparse.TypeListZiplist, rdbparse.TypeZSetZiplist, rdbparse.TypeHashZiplist, rdbparse.TypeListQuicklist:
+		return formZiplist
+	}
+	return formListpack
+}
+
+// nextBlob reads a blob and sets the reader on its items.
+func (r *Reader) nextBlob(f form) {
+	b := r.readBlob()
+	if r.w.Err() != nil || r.err != nil {
+		return
+	}
+	r.backs |= r.items.backs
+	switch f {
+	case formZipmap:
+		r.items = Zipmap(b)
+	case formIntset:
+		r.items = Intset(b)
+	case formZiplist:
+		r.items = Ziplist(b)
+	default:
+		r.items = Listpack(b)
+	}
+}
+
+// openBlob opens an encoding that is one blob.
+func (r *Reader) openBlob() bool {
+	if r.t == rdbparse.TypeHashListpackEx {
+		r.w.Uint64() // the earliest expiry: a hint, those in the blob are absolute
+	}
+	r.nextBlob(blobForm(r.t))
+	r.step = (*Reader).readItem
+	return false
+}
+
+// readItem gives the element at the blob's cursor.
+func (r *Reader) readItem() bool {
+	if !r.items.Next() {
+		return r.itemsEnd()
+	}
+	el := &r.el
+	switch r.t {
+	case rdbparse.TypeListZiplist:
+		el.Kind, el.Key, el.Value = ListItem, nil, r.itemText(0)
+	case rdbparse.TypeSetIntset, rdbparse.TypeSetListpack:
+		el.Kind, el.Key, el.Value = Member, r.itemText(0), nil
+	case rdbparse.TypeZSetZiplist, rdbparse.TypeZSetListpack:
+		el.Kind, el.Key, el.Value = Scored, r.itemText(0), nil
+		if !r.partner() {
+			return false
+		}
+		if n, ok := r.items.Int(); ok {
+			el.Score = float64(n)
+		} else {
+			el.Score = r.parseScore(r.items.Text())
+		}
+	default:
+		el.Kind, el.Key, el.ExpireAt = Field, r.itemText(0), 0
+		if !r.partner() {
+			return false
+		}
+		el.Value = r.itemText(1)
+		if r.t == rdbparse.TypeHashListpackEx || r.t == rdbparse.TypeHashListpackExPreGA {
+			return r.itemExpiry()
+		}
+	}
+	return r.err == nil
+}
+
+// itemsEnd ends the value if the blob has ended as it should.
+func (r *Reader) itemsEnd() bool {
+	if err := r.items.Err(); err != nil {
+		return r.fail(err)
+	}
+	return r.end()
+}
+
+// partner moves to an item that must follow the one before.
+func (r *Reader) partner() bool {
+	if r.items.Next() {
+		return true
+	}
+	if err := r.items.Err(); err != nil {
+		return r.fail(err)
+	}
+	return r.damaged("the last element is not complete")
+}
+
+// itemExpiry reads the third part of a field that may expire: an absolute time,
+// 0 for none.
+func (r *Reader) itemExpiry() bool {
+	if !r.partner() {
+		return false
+	}
+	at, ok := r.items.Int()
+	if !ok || at < 0 || at > maxExpiry {
+		return r.damaged("impossible expiry of a field")
+	}
+	r.el.ExpireAt = at
+	return true
+}
+
+// Containers of a quicklist's nodes.
+const (
+	quicklistPlain  = 1 // one element, too big for a listpack
+	quicklistPacked = 2
+)
+
+// openQuicklist opens a list that is a row of blobs.
+func (r *Reader) openQuicklist() bool {
+	r.left = r.w.Len()
+	r.step = (*Reader).nextNode
+	return false
+}
+
+// nextNode reads the next node of a quicklist.
+func (r *Reader) nextNode() bool {
+	if r.left == 0 {
+		return r.end()
+	}
+	r.left--
+	if r.t == rdbparse.TypeListQuicklist2 {
+		switch container := r.w.Len(); {
+		case r.w.Err() != nil:
+			return false
+		case container == quicklistPlain:
+			r.w.Mark()
+			s := r.text(0)
+			return r.plainElement(ListItem, s, s)
+		case container != quicklistPacked:
+			return r.damaged("%d is no container of a list node", container)
+		}
+	}
+	r.w.Unmark()
+	r.nextBlob(blobForm(r.t))
+	r.step = (*Reader).readNode
+	return false
+}
+
+// readNode gives the next item of the node.
+func (r *Reader) readNode() bool {
+	if !r.items.Next() {
+		r.step = (*Reader).nextNode
+		if err := r.items.Err(); err != nil {
+			return r.fail(err)
+		}
+		return false
+	}
+	r.el.Kind, r.el.Key, r.el.Value = ListItem, nil, r.itemText(0)
+	return true
+}

@@ -1,0 +1,138 @@
+package element
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/rdbimport/rdbimport/rdbparse/internal/lzf"
+	"github.com/rdbimport/rdbimport/rdbparse/internal/window"
+)
+
+// maxText is the longest string that is opened: no server can hold a longer one
+// in any of its encodings.
+const maxText = min(4<<30, math.MaxInt/2)
+
+// A span is a string that has been read: a part of the window behind its mark,
+// or one of the reader's scratch buffers, if from is negative.
+type span struct{ from, to, slot int }
+
+// text reads a string. The window's mark must be set: what stands in the dump as
+// it is stays there, and only the rest is written to the scratch buffer slot.
+func (r *Reader) text(slot int) span {
+	w := r.w
+	h := w.String()
+	if w.Err() != nil {
+		return span{}
+	}
+	if h.Size > maxText || h.Plain > maxText {
+		w.Fail(window.ErrTooBig)
+		return span{}
+	}
+	p := w.Bytes(int(h.Size))
+	if w.Err() != nil {
+		return span{}
+	}
+	b := r.scratch[slot][:0]
+	switch h.Form {
+	case window.Raw:
+		return span{w.Pos() - len(p), w.Pos(), slot}
+	case window.Int8:
+		b = strconv.AppendInt(b, int64(int8(p[0])), 10)
+	case window.Int16:
+		b = strconv.AppendInt(b, int64(int16(binary.LittleEndian.Uint16(p))), 10)
+	case window.Int32:
+		b = strconv.AppendInt(b, int64(int32(binary.LittleEndian.Uint32(p))), 10)
+	case window.LZF:
+		b = r.decompress(b, p, h.Plain)
+	}
+	r.scratch[slot] = b
+	return span{-1, -1, slot}
+}
+
+// take returns a string that text has read.
+func (r *Reader) take(s span) []byte {
+	if s.from < 0 {
+		return r.scratch[s.slot]
+	}
+	return r.w.Since(s.from, s.to)
+}
+
+// decompress makes b the plain bytes of an LZF string.
+func (r *Reader) decompress(b, src []byte, plain uint64) []byte {
+	if lzfSize(src) != plain {
+		r.fail(fmt.Errorf("%w: %w", ErrDamaged, lzf.ErrCorrupt))
+		return b
+	}
+	b = slices.Grow(b[:0], int(plain))[:plain]
+	if err := lzf.Decompress(b, src); err != nil {
+		r.fail(fmt.Errorf("%w: %w", ErrDamaged, err))
+	}
+	return b
+}
+
+// lzfSize returns how many bytes an LZF string gives, going by its control bytes
+// only, so that nothing is allocated for what a header claims.
+func lzfSize(src []byte) (size uint64) {
+	for i := 0; i < len(src); {
+		c := int(src[i])
+		i++
+		if c < 32 {
+			size += uint64(c) + 1
+			i += c + 1
+			continue
+		}
+		n := c>>5 + 2
+		if n == 9 && i < len(src) {
+			n += int(src[i])
+			i++
+		}
+		i++
+		size += uint64(n)
+	}
+	return size
+}
+
+// readBlob reads a string that holds a blob. The bytes are valid until the window
+// is read again.
+func (r *Reader) readBlob() []byte {
+	w := r.w
+	h := w.String()
+	if w.Err() != nil {
+		return nil
+	}
+	switch {
+	case h.Size > maxText || h.Plain > maxText:
+		w.Fail(window.ErrTooBig)
+		return nil
+	case h.Form != window.Raw && h.Form != window.LZF:
+		r.damaged("a number in place of a blob")
+		return nil
+	}
+	p := w.Bytes(int(h.Size))
+	if h.Form == window.Raw || w.Err() != nil {
+		return p
+	}
+	r.blob = r.decompress(r.blob, p, h.Plain)
+	return r.blob
+}
+
+// appendText appends a string as servers write it, uncompressed.
+func appendText(dst, text []byte) []byte {
+	return append(appendLen(dst, uint64(len(text))), text...)
+}
+
+// appendLen appends a length in its shortest form.
+func appendLen(dst []byte, n uint64) []byte {
+	switch {
+	case n < 1<<6:
+		return append(dst, byte(n))
+	case n < 1<<14:
+		return append(dst, 0x40|byte(n>>8), byte(n))
+	case n <= math.MaxUint32:
+		return binary.BigEndian.AppendUint32(append(dst, 0x80), uint32(n))
+	}
+	return binary.BigEndian.AppendUint64(append(dst, 0x81), n)
+}
