@@ -45,8 +45,7 @@ func (f *Feeder) changeDB(e *rdbparse.Entry) error {
 			clear(f.lanes)
 		}
 	case d.used && d.first != e.DB:
-		return fmt.Errorf("%w (%d, and now %d, at key %q), and the target has one: pick one with --db, or put all "+
-			"into one with --merge-dbs or --db-prefix", ErrDatabases, d.first, e.DB, e.Key)
+		return fmt.Errorf("%w: %d, and now %d, at key %q; the target has one", ErrDatabases, d.first, e.DB, e.Key)
 	}
 	if !d.ignored && !d.used {
 		d.used, d.first = true, e.DB

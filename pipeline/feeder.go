@@ -18,11 +18,14 @@ type Feeder struct {
 	turn    []int    // by master, which of its lanes is next
 	filling []*batch // by master: the batch being filled, nil if none
 
-	source   databases
-	prefix   []byte
-	counts   feedCounts
-	libs     libraries
-	reported int64
+	source databases
+	prefix []byte
+	counts feedCounts
+	libs   libraries
+
+	// For values that are rewritten.
+	converted  rdbparse.Entry
+	convertBuf []byte
 }
 
 // NewFeeder returns a Feeder of im.
@@ -99,6 +102,12 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 		f.counts.filtered++
 		return nil
 	}
+	if f.im.target.needsCare(e) {
+		var err error
+		if e, err = f.convert(e); e == nil {
+			return err
+		}
+	}
 	ttl := int64(0)
 	if e.Expires {
 		now := f.im.clock.now.Load()
@@ -112,8 +121,8 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 		}
 	}
 	size := len(f.prefix) + len(e.Key) + rdbparse.PayloadSize(e) + restoreOverhead
-	if e.Big || size > f.im.target.maxCommand || e.Type.Version == 0 {
-		f.refuse(e)
+	if e.Big || size > f.im.target.maxCommand {
+		f.refuse(e, "the value is larger than one command may be on the target")
 		return nil
 	}
 	var slot uint16
@@ -210,11 +219,7 @@ func (f *Feeder) prefixedSlot(key []byte) uint16 {
 }
 
 // refuse counts a key that is not sent at all.
-func (f *Feeder) refuse(e *rdbparse.Entry) {
-	reason := "the value is larger than one command may be on the target"
-	if e.Type.Version == 0 {
-		reason = "no server's RESTORE takes values of type " + e.Type.Type.String()
-	}
+func (f *Feeder) refuse(e *rdbparse.Entry, reason string) {
 	f.counts.failed++
 	f.im.stats.refused(reason, e.Key)
 }

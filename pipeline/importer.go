@@ -132,6 +132,13 @@ func (im *Importer) abort(err error) {
 // return ErrStopped.
 func (im *Importer) Stop() { im.fail(ErrStopped) }
 
+// Stopped is closed when the reading of sources has to end, because of Stop or
+// of an error. A source that blocks must be woken then.
+func (im *Importer) Stopped() <-chan struct{} { return im.stopped }
+
+// Servers returns what the masters said about themselves at the start.
+func (im *Importer) Servers() []slotter.Server { return im.target.servers }
+
 // ErrStopped is the error of a Feeder whose Importer was asked to stop.
 var ErrStopped = errors.New("stopped")
 

@@ -62,6 +62,15 @@ type Options struct {
 	// RetryTimeout is how long a master may go without one accepted reply
 	// before the import stops; 0 is DefaultRetryTimeout.
 	RetryTimeout time.Duration
+	// SkipDamaged goes on when a value does not fit its own encoding: the key is
+	// counted. Otherwise the import stops.
+	SkipDamaged bool
+	// DropFieldTTL sends hashes whose fields expire to servers that cannot keep
+	// that: the fields then stay for ever.
+	DropFieldTTL bool
+	// AllowModules sends values of modules to servers that exit when the module
+	// is not loaded, Redis 6.0 and older.
+	AllowModules bool
 	// Warn is told, in one line of text, what a user should know while the
 	// import goes on. It is called from several goroutines.
 	Warn func(text string)

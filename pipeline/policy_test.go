@@ -291,8 +291,16 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	lc := start(t, localcluster.Options{})
-	res, err := imports(t, connect(t, lc.URL()), buf.Bytes(), all(pipeline.ConflictFail))
-	if err != nil || res.Restored != 2 || res.Failed != 1 || len(res.Errors) != 1 || res.Errors[0].Example != "bad" {
+	c := connect(t, lc.URL())
+	_, err := imports(t, c, buf.Bytes(), all(pipeline.ConflictFail))
+	var damage *pipeline.DamagedError
+	if !errors.As(err, &damage) || string(damage.Key) != "bad" || damage.Offset != 19 {
+		t.Errorf("a damaged value: %v", err)
+	}
+	opts := all(pipeline.ConflictFail)
+	opts.SkipDamaged = true
+	res, err := imports(t, c, buf.Bytes(), opts)
+	if err != nil || res.Restored+res.Existing != 2 || res.Failed != 1 || len(res.Errors) != 1 || res.Errors[0].Example != "bad" {
 		t.Errorf("%v, %+v", err, res)
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rdbimport/rdbimport/rdbparse/element"
 	"github.com/rdbimport/rdbimport/slotter"
 	"golang.org/x/sync/errgroup"
 )
 
 // A target is what the import needs to know about the servers it writes to.
 type target struct {
+	servers    []slotter.Server
 	oldest     slotter.Server // the one that understands least
 	db         uint32         // to write to, where the dump does not say
 	dbGiven    bool           // the user asked for db
@@ -20,6 +22,9 @@ type target struct {
 	functions  bool           // FUNCTION LOAD: Redis 7.0 and newer
 	ttlCommand string         // PEXPIRETIME or PTTL
 	maxCommand int            // bytes of the largest command
+	version    element.ServerVersion
+	care       *care
+	keyMeta    bool // RESTORE takes KEY_META: Redis 8.6 and newer
 }
 
 // Errors of New that are no errors of slotter.
@@ -34,7 +39,7 @@ const maxBulkDefault = 512 << 20
 // preflight looks at every master before anything is sent.
 func (im *Importer) preflight(ctx context.Context, m *slotter.Map) error {
 	if missing := m.Missing(); len(missing) > 0 {
-		return fmt.Errorf("%w: %s; assign them (redis-cli --cluster fix) and start again", ErrNotCovered, slotter.FormatRanges(missing))
+		return fmt.Errorf("%w: %s", ErrNotCovered, slotter.FormatRanges(missing))
 	}
 	servers := make([]slotter.Server, len(m.Masters))
 	var ahead time.Duration
@@ -72,9 +77,9 @@ func (im *Importer) preflight(ctx context.Context, m *slotter.Map) error {
 
 // setTarget derives from the servers what may be sent to them.
 func (im *Importer) setTarget(servers []slotter.Server) {
-	t := target{oldest: servers[0], maxCommand: maxBulkDefault}
-	for _, s := range servers {
-		if level(s) < level(t.oldest) {
+	t := target{servers: servers, oldest: servers[0], maxCommand: maxBulkDefault}
+	for _, s := range servers[1:] {
+		if older(s, t.oldest) {
 			t.oldest = s
 		}
 	}
@@ -84,11 +89,22 @@ func (im *Importer) setTarget(servers []slotter.Server) {
 	if at >= 700 {
 		t.ttlCommand = "PEXPIRETIME"
 	}
+	t.version = serverVersion(t.oldest)
+	t.care = makeCare(t.version, im.opts.AllowModules)
+	t.keyMeta = !t.version.Valkey && t.version.Version >= 806
 	db := im.cluster.Target()
 	t.db, t.dbGiven = uint32(max(db.DB, 0)), db.DB > 0
 	t.databases = im.cluster.Standalone()
 	im.target = t
 	im.dialect = dialect{replace: im.opts.Conflict == ConflictReplace, absolute: at >= 500}
+}
+
+// older reports whether a understands less than b.
+func older(a, b slotter.Server) bool {
+	if level(a) != level(b) {
+		return level(a) < level(b)
+	}
+	return a.Version[0]*100+a.Version[1] < b.Version[0]*100+b.Version[1]
 }
 
 // level is the version of Redis that a server is compatible with, as major*100 +

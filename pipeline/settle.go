@@ -1,8 +1,10 @@
 package pipeline
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/rdbparse/element"
@@ -115,14 +117,31 @@ func (l *lane) refused(b *batch, i int, text []byte, t *tally) {
 		}
 		t.answered++
 		b.settle(i)
-		r := parseRestore(b.command(i))
-		if v, err := element.ParsePayload(r.payload); err == nil && isEmpty(v) {
+		l.refusedFor(b, i, reason)
+	}
+}
+
+// refusedFor counts command i of b, which the master refuses for a reason that
+// lies in the value.
+func (l *lane) refusedFor(b *batch, i int, reason string) {
+	im, r := l.im, parseRestore(b.command(i))
+	v, err := element.ParsePayload(r.payload)
+	if err == nil && strings.HasPrefix(reason, "ERR Bad data format") {
+		switch {
+		case v.Type.Type == rdbparse.TypeModule2:
+			reason = "the target cannot load values of the module type " + rdbparse.ModuleName(v.Raw)
+		case isEmpty(v):
 			im.stats.filtered.Add(1)
 			return
+		default:
+			reason = "the target cannot load this value of type " + v.Type.Type.String() + ": " + reason
+			if err := checkValue(v); errors.Is(err, element.ErrDamaged) && !im.opts.SkipDamaged {
+				im.fail(&DamagedError{Key: bytes.Clone(r.key), Type: v.Type, Offset: b.cmds[i].offset, Err: err})
+			}
 		}
-		im.stats.failed.Add(1)
-		im.stats.refused(reason, r.key)
 	}
+	im.stats.failed.Add(1)
+	im.stats.refused(reason, r.key)
 }
 
 // isEmpty reports whether v is a collection of no elements.
@@ -132,6 +151,17 @@ func isEmpty(v element.Value) bool {
 	}
 	r := element.Open(v)
 	return !r.Next() && r.Err() == nil
+}
+
+// checkValue opens a value to its end and returns what is wrong with it.
+func checkValue(v element.Value) error {
+	if !element.CanOpen(v.Type) {
+		return nil
+	}
+	r := element.Open(v)
+	for r.Next() {
+	}
+	return r.Err()
 }
 
 // ErrTargetFull says that a master has no memory left.
