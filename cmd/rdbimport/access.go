@@ -1,0 +1,137 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/rdbimport/rdbimport/slotter"
+)
+
+// passwordVariable holds the password, as it does for redis-cli.
+const passwordVariable = "REDISCLI_AUTH"
+
+// accessFlags say how to get into the target. They have redis-cli's names.
+type accessFlags struct {
+	user              string
+	askPass           bool
+	tls, insecure     bool
+	sni               string
+	caCert, cert, key string
+}
+
+func (f *accessFlags) register(fs *pflag.FlagSet) {
+	fs.StringVar(&f.user, "user", "", "`NAME` of the ACL user")
+	fs.BoolVar(&f.askPass, "askpass", false, "ask for the password (default: the variable "+passwordVariable+")")
+	fs.BoolVar(&f.tls, "tls", false, "use TLS, as rediss:// does")
+	fs.StringVar(&f.sni, "sni", "", "`HOST` name that the servers' certificates are for")
+	fs.StringVar(&f.caCert, "cacert", "", "`FILE` with the certificates of authorities to trust")
+	fs.StringVar(&f.cert, "cert", "", "`FILE` with the client's certificate")
+	fs.StringVar(&f.key, "key", "", "`FILE` with its private key")
+	fs.BoolVar(&f.insecure, "insecure", false, "do not check the servers' certificates")
+	annotate(fs, "user", "importer")
+}
+
+// options makes sense of the flags. It asks for the password if it is to.
+func (f *accessFlags) options(target *slotter.Target, con *console) (slotter.Options, error) {
+	opt := slotter.Options{User: f.user, Password: os.Getenv(passwordVariable), ClientName: "rdbimport"}
+	if f.user != "" && target.User != "" && f.user != target.User {
+		return opt, &usageError{"--user and the target name two users", "leave one out"}
+	}
+	var err error
+	if opt.TLS, err = f.tlsConfig(target); err != nil {
+		return opt, err
+	}
+	if target.PasswordInURL {
+		con.warn("a password on the command line can be read by other users of this machine; " + passwordVariable + " or --askpass hides it")
+		if f.askPass {
+			return opt, &usageError{"--askpass, and yet a password in the target", "leave one out"}
+		}
+	}
+	if f.askPass {
+		opt.Password, err = askPassword()
+	}
+	return opt, err
+}
+
+// tlsConfig returns nil without TLS, or where the defaults will do.
+func (f *accessFlags) tlsConfig(target *slotter.Target) (*tls.Config, error) {
+	given := f.sni != "" || f.caCert != "" || f.cert != "" || f.key != "" || f.insecure
+	if given && !f.tls && !target.TLS {
+		return nil, &usageError{"--sni, --cacert, --cert, --key and --insecure are for TLS only", "add --tls, or write the target as rediss://"}
+	}
+	if !given && !f.tls {
+		return nil, nil
+	}
+	if (f.cert == "") != (f.key == "") {
+		return nil, &usageError{"--cert and --key go together", "give both, for example --cert client.crt --key client.key"}
+	}
+	cfg := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		ServerName:         f.sni,
+		InsecureSkipVerify: f.insecure, //nolint:gosec // the user said so
+	}
+	if f.caCert != "" {
+		pem, err := os.ReadFile(f.caCert)
+		if err != nil {
+			return nil, fmt.Errorf("--cacert: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, &usageError{fmt.Sprintf("--cacert %q holds no certificate", f.caCert), "it is a file in PEM form: -----BEGIN CERTIFICATE-----"}
+		}
+	}
+	if f.cert != "" {
+		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		if err != nil {
+			return nil, fmt.Errorf("--cert and --key: %w", err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return cfg, nil
+}
+
+// askPassword asks on the terminal itself: standard input may be the dump.
+func askPassword() (string, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return "", &usageError{"--askpass needs a terminal", "give the password in the environment variable " + passwordVariable}
+	}
+	defer func() { _ = tty.Close() }()
+	fd := int(tty.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", fmt.Errorf("--askpass: %w", err)
+	}
+	type answer struct {
+		password []byte
+		err      error
+	}
+	answered := make(chan answer, 1)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	_, _ = tty.WriteString("password: ")
+	go func() { // left behind by a signal, which ends the program
+		p, err := term.ReadPassword(fd)
+		answered <- answer{p, err}
+	}()
+	select {
+	case a := <-answered:
+		_, _ = tty.WriteString("\n")
+		if a.err != nil {
+			return "", fmt.Errorf("--askpass: %w", a.err)
+		}
+		return string(a.password), nil
+	case <-signals:
+		_ = term.Restore(fd, before) // the terminal shows again what is typed
+		_, _ = tty.WriteString("\n")
+		return "", errInterrupted
+	}
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/slotter"
+)
+
+// importFlags are the flags of an import as they were written.
+type importFlags struct {
+	onConflict  string
+	db          int
+	mergeDBs    bool
+	dbPrefix    string
+	check       bool
+	anyVersion  bool
+	memory      sizeFlag
+	connections int
+	retry       time.Duration
+	output      outputFlags
+	access      accessFlags
+}
+
+// outputFlags say what is shown, by every command.
+type outputFlags struct {
+	json, quiet bool
+	progress    string
+}
+
+// settings are what an import is to do.
+type settings struct {
+	sources    []string
+	target     slotter.Target
+	connect    slotter.Options
+	pipeline   pipeline.Options
+	check      bool
+	anyVersion bool
+	output     outputFlags
+}
+
+const (
+	leastMemory    = 1 << 20
+	mostConnection = 64
+)
+
+func newImportFlags() *importFlags {
+	return &importFlags{memory: sizeFlag{bytes: pipeline.DefaultMemory, least: leastMemory, text: "64MiB"}}
+}
+
+func (f *importFlags) register(fs *pflag.FlagSet) {
+	fs.StringVar(&f.onConflict, "on-conflict", "fail", "`POLICY` for a key that exists: fail (unless value and expiry are the same), replace or skip")
+	fs.IntVar(&f.db, "db", 0, "import database `N` of the dump only")
+	fs.BoolVar(&f.mergeDBs, "merge-dbs", false, "put the keys of all databases into one")
+	fs.StringVar(&f.dbPrefix, "db-prefix", "", "the same, with `TEXT` before each name: 'db%d:' gives db0:, db1:, ...")
+	fs.BoolVar(&f.check, "check", false, "read the whole dump first; nothing is sent from a bad one")
+	fs.BoolVar(&f.anyVersion, "any-version", false, "read a dump of an unknown version as far as its types are known")
+	fs.Var(&f.memory, "memory", "budget for everything in flight")
+	fs.IntVar(&f.connections, "connections", 1, "`N` connections per master")
+	fs.DurationVar(&f.retry, "retry-timeout", pipeline.DefaultRetryTimeout, "how long a master may accept nothing before the import stops")
+	f.output.register(fs)
+	f.access.register(fs)
+	for name, ex := range map[string]string{
+		"on-conflict": "skip", "db": "3", "db-prefix": "'db%d:'", "memory": "128MiB (also 512k, 1GB)", "connections": "2", "retry-timeout": "90s",
+	} {
+		annotate(fs, name, ex)
+	}
+}
+
+func (o *outputFlags) register(fs *pflag.FlagSet) {
+	fs.BoolVar(&o.json, "json", false, "print one JSON object when it ends")
+	fs.BoolVar(&o.quiet, "quiet", false, "print nothing but errors and warnings")
+	fs.StringVar(&o.progress, "progress", "auto", "`HOW` progress is shown: auto, bar, log or none")
+	annotate(fs, "progress", "log")
+}
+
+// annotate gives a flag the example that is shown with a mistake in its value.
+func annotate(fs *pflag.FlagSet, name, example string) {
+	if err := fs.SetAnnotation(name, exampleKey, []string{example}); err != nil {
+		panic(err) // no such flag: a slip in this file
+	}
+}
+
+// settings checks the command line and makes sense of it.
+func (f *importFlags) settings(fs *pflag.FlagSet, args []string, s *streams) (*settings, error) {
+	set := &settings{check: f.check, anyVersion: f.anyVersion, output: f.output}
+	if err := f.output.validate(fs); err != nil {
+		return nil, err
+	}
+	if err := f.pipeline(fs, set); err != nil {
+		return nil, err
+	}
+	if err := set.arguments(args); err != nil {
+		return nil, err
+	}
+	set.pipeline.Warn = s.con.warn
+	var err error
+	set.connect, err = f.access.options(&set.target, s.con)
+	return set, err
+}
+
+func (o *outputFlags) validate(fs *pflag.FlagSet) error {
+	if !slices.Contains([]string{"auto", "bar", "log", "none"}, o.progress) {
+		return valueError(fs.Lookup("progress"), o.progress, "it is auto, bar, log or none")
+	}
+	if o.quiet && (o.progress == "bar" || o.progress == "log") {
+		return &usageError{"--quiet and --progress " + o.progress + " contradict each other", "leave one out"}
+	}
+	return nil
+}
+
+// pipeline sets the options of the pipeline.
+func (f *importFlags) pipeline(fs *pflag.FlagSet, set *settings) error {
+	conflict, err := pipeline.ParseConflict(f.onConflict)
+	if err != nil {
+		return valueError(fs.Lookup("on-conflict"), f.onConflict, "it is fail, replace or skip")
+	}
+	dbs := pipeline.Databases{Only: pipeline.AllDatabases, Merge: f.mergeDBs, Prefix: f.dbPrefix}
+	if fs.Changed("db") {
+		if f.db < 0 || f.db > math.MaxInt32 {
+			return valueError(fs.Lookup("db"), fmt.Sprint(f.db), "it is the number of a database, from 0 on")
+		}
+		if f.mergeDBs || f.dbPrefix != "" {
+			return &usageError{"--db picks one database, --merge-dbs and --db-prefix are for several", "leave one out"}
+		}
+		dbs.Only = f.db
+	}
+	if fs.Changed("db-prefix") && f.dbPrefix == "" {
+		return valueError(fs.Lookup("db-prefix"), "", "it is empty")
+	}
+	if f.connections < 1 || f.connections > mostConnection {
+		return valueError(fs.Lookup("connections"), fmt.Sprint(f.connections), fmt.Sprintf("it is a number from 1 to %d", mostConnection))
+	}
+	if f.retry <= 0 {
+		return valueError(fs.Lookup("retry-timeout"), f.retry.String(), "it must be more than nothing")
+	}
+	set.pipeline = pipeline.Options{
+		Conflict: conflict, Databases: dbs, Memory: f.memory.bytes, Lanes: f.connections, RetryTimeout: f.retry,
+	}
+	return nil
+}
+
+// arguments takes SOURCE... TARGET.
+func (set *settings) arguments(args []string) error {
+	const need = "it takes one SOURCE or more and a TARGET: rdbimport dump.rdb redis://10.0.0.1:7001"
+	switch len(args) {
+	case 0:
+		return &usageError{"SOURCE and TARGET are missing", need}
+	case 1:
+		return &usageError{"SOURCE or TARGET is missing", need}
+	}
+	set.sources = args[:len(args)-1]
+	stdin := 0
+	for i, name := range set.sources {
+		if name == stdinName {
+			stdin++
+		}
+		if looksLikeTarget(name) { // it may hold a password, so it is not shown
+			return &usageError{fmt.Sprintf("argument %d looks like a target, but the target comes last", i+1), need}
+		}
+	}
+	if stdin > 1 {
+		return &usageError{"standard input can be read once only", need}
+	}
+	target, err := slotter.ParseTarget(args[len(args)-1])
+	if err != nil {
+		return &usageError{err.Error(), need}
+	}
+	set.target = target
+	return nil
+}
+
+// looksLikeTarget tells an argument that was meant to be the target from the
+// name of a file.
+func looksLikeTarget(arg string) bool {
+	if strings.Contains(arg, "://") {
+		return true
+	}
+	t, err := slotter.ParseTarget(arg)
+	if err != nil || !t.PasswordInURL && !strings.Contains(arg, ":") {
+		return false
+	}
+	_, err = os.Stat(arg)
+	return err != nil
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/source"
+	"github.com/rdbimport/rdbimport/slotter"
+	"github.com/rdbimport/rdbimport/slotter/localcluster"
+)
+
+const (
+	hintResume = "run again with the same command: keys already there with the same value are no conflict"
+	hintCopy   = "copy or save the dump again (redis-cli --rdb FILE); redis-check-rdb FILE looks at it too"
+)
+
+// hintTable says what a user can do about an error; the first row that fits
+// counts.
+var hintTable = []struct {
+	is   error
+	hint string
+}{
+	{errPartly, ""},
+	{errTypes, "without --check all other keys are imported and these are counted as refused (exit code 4)"},
+	{pipeline.ErrDatabases, "--db N imports one of them, --merge-dbs puts all into one, --db-prefix 'db%d:' does so with the number before each name"},
+	{pipeline.ErrTargetFull, "raise maxmemory or make room, then " + hintResume},
+	{pipeline.ErrNoProgress, "see what that master does (its log, INFO); --retry-timeout 10m waits longer; then " + hintResume},
+	{pipeline.ErrNotCovered, "each slot needs a master: redis-cli --cluster check HOST:PORT shows what is wrong"},
+	{slotter.ErrAuth, "the password comes from the environment variable REDISCLI_AUTH or a prompt (--askpass), the user from --user"},
+	{slotter.ErrNoPermission, "the user needs RESTORE, CLUSTER SLOTS, INFO and TIME, and for reading back what exists DUMP and PEXPIRETIME or PTTL: " +
+		"ACL SETUSER NAME +restore +dump +pexpiretime +pttl +cluster|slots +cluster|info +info +time +ping +select ~*"},
+	{slotter.ErrReplica, "give the address of its master"},
+	{slotter.ErrLoading, "try again when the server has loaded its data"},
+	{slotter.ErrClusterDown, "redis-cli --cluster check HOST:PORT shows what is wrong"},
+	{slotter.ErrDatabase, "a cluster has database 0 only, another server as many as its setting databases says"},
+	{slotter.ErrTLS, "--cacert FILE names the authority that signed the server's certificate, --sni HOST the name in it, --tls or rediss:// turns TLS on"},
+	{slotter.ErrNotRedis, "is it the right port? The target is [redis://]host:port of any node"},
+	{slotter.ErrUnreachable, "is the server running, and the address right? Any node of the cluster will do, and several may be given: host:port,host2:port2"},
+	{localcluster.ErrNoServer, "--server PATH names the binary of a server that is elsewhere"},
+	{rdbparse.ErrVersion, "--any-version reads it as far as its types are known"},
+	{rdbparse.ErrUnknown, "nothing can be read behind it, since its length is not known; a newer rdbimport may know it"},
+	{rdbparse.ErrChecksum, "some byte of the dump is not what the server wrote: values may be damaged; " + hintCopy},
+	{rdbparse.ErrTruncated, hintCopy},
+	{rdbparse.ErrCorrupt, hintCopy},
+}
+
+// resumeHint says how to go on with an import that has begun.
+func resumeHint(err error) string {
+	var begun *begunError
+	if errors.As(err, &begun) {
+		return hintResume
+	}
+	return ""
+}
+
+// hintFor returns what a user can do about err, "" if there is nothing to say.
+func hintFor(err error) string {
+	var usage *usageError
+	var conflict *pipeline.ConflictError
+	var src *source.Error
+	switch {
+	case errors.As(err, &usage):
+		return usage.hint
+	case errors.As(err, &conflict):
+		return "--on-conflict replace overwrites such keys, --on-conflict skip leaves them; run again with the same command and one of these"
+	case exitCode(err) == exitInterrupted, errors.As(err, &src) && src.Hint != "": // its text has a hint
+		return resumeHint(err)
+	}
+	for _, row := range hintTable {
+		if errors.Is(err, row.is) {
+			return row.hint
+		}
+	}
+	return resumeHint(err)
+}

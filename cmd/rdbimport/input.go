@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/rdbimport/rdbimport/rdbparse/source"
+)
+
+const (
+	// stdinName is the SOURCE that stands for standard input.
+	stdinName  = "-"
+	stdinShown = "standard input"
+
+	// What is read ahead of a stream, or unpacked ahead of a compressed file.
+	aheadSize  = 256 << 10
+	aheadDepth = 8
+
+	// lingerTime is how long a key may wait in a batch that is not full while no
+	// bytes come.
+	lingerTime = 5 * time.Millisecond
+)
+
+// An input is one SOURCE, opened.
+type input struct {
+	*source.Source
+	ahead  *source.ReadAhead // nil for a plain file, which does not block
+	reader *feedReader
+}
+
+// openInput opens a source. The end of ctx stops the waiting for its first bytes
+// and, once it is read, for any others.
+func openInput(ctx context.Context, name string, stdin io.Reader) (*input, error) {
+	var src *source.Source
+	var err error
+	if name == stdinName {
+		if f, ok := stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+			return nil, &usageError{"standard input is a terminal", "pipe a dump into it: redis-cli -h old --rdb - | rdbimport - TARGET"}
+		}
+		src, err = source.New(ctx, stdin, stdinShown)
+	} else {
+		src, err = source.Open(ctx, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	in := &input{Source: src}
+	return in, nil
+}
+
+// twice reports whether the source can be read again from its start.
+func (in *input) twice() bool { return in.Size() >= 0 && in.Name() != stdinShown }
+
+// start readies the input for reading. flush is called, from any goroutine, when
+// a reader waits for bytes for long; nil if that is of no interest.
+func (in *input) start(ctx context.Context, flush func()) io.Reader {
+	in.reader = &feedReader{r: in.Source}
+	if !in.Seekable() {
+		in.ahead = source.NewReadAhead(ctx, in.Source, aheadSize, aheadDepth)
+		in.reader.r, in.reader.ready = in.ahead, in.ahead.Ready
+		if flush != nil {
+			in.reader.flushAfter(flush)
+		}
+	}
+	return in.reader
+}
+
+// waited is how long was waited for bytes so far.
+func (in *input) waited() time.Duration {
+	if in.reader == nil {
+		return 0
+	}
+	return time.Duration(in.reader.waited.Load())
+}
+
+// close ends the reading.
+func (in *input) close() {
+	if in.reader != nil {
+		in.reader.stop()
+	}
+	if in.ahead != nil {
+		_ = in.ahead.Close()
+	}
+	_ = in.Close() // it was only read
+}
+
+// A feedReader is what a Scanner reads from. It notes the time spent waiting for
+// bytes, and when the wait is long it has the keys before it sent.
+type feedReader struct {
+	r      io.Reader
+	ready  func() bool  // whether r has bytes; nil if it always does
+	waited atomic.Int64 // ns
+
+	// The Feeder is idle while its goroutine waits in Read, so the timer's
+	// goroutine may flush it then; mu hands it over.
+	mu      sync.Mutex
+	waiting bool
+	flush   func()
+	timer   *time.Timer
+}
+
+func (f *feedReader) flushAfter(flush func()) {
+	f.flush = flush
+	f.timer = time.AfterFunc(time.Hour, f.linger)
+	f.timer.Stop()
+}
+
+func (f *feedReader) linger() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.waiting {
+		f.flush()
+	}
+}
+
+// Read reads from the source.
+func (f *feedReader) Read(p []byte) (int, error) {
+	if f.ready != nil && f.ready() {
+		return f.r.Read(p)
+	}
+	from := time.Now()
+	f.wait(true)
+	n, err := f.r.Read(p)
+	f.wait(false)
+	f.waited.Add(int64(time.Since(from)))
+	return n, err
+}
+
+func (f *feedReader) wait(on bool) {
+	if f.timer == nil {
+		return
+	}
+	f.mu.Lock()
+	f.waiting = on
+	f.mu.Unlock()
+	if on {
+		f.timer.Reset(lingerTime)
+	} else {
+		f.timer.Stop()
+	}
+}
+
+// stop makes sure that flush is not called any more.
+func (f *feedReader) stop() {
+	if f.timer != nil {
+		f.wait(false)
+	}
+}
+
+// tailText says what follows a dump that should not be there, "" if nothing does.
+func tailText(t source.Tail) string {
+	switch t.Kind {
+	case source.TailAOF:
+		cut := ""
+		if t.Cut {
+			cut = ", the last one cut short"
+		}
+		return fmt.Sprintf("%s follow the dump (the rest of an AOF or of a replication stream%s), %s of them writing: they are not applied",
+			plural(t.Commands, "command"), cut, formatCount(t.Writes))
+	case source.TailGarbage:
+		return fmt.Sprintf("%s follow the dump that belong to nothing; they are left out", plural(t.Garbage, "byte"))
+	}
+	return ""
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestSlowSourceFlushes: when no bytes come for a while, what was read before is
+// sent; and never while the reader's goroutine is at work.
+func TestSlowSourceFlushes(t *testing.T) {
+	r, w := io.Pipe()
+	flushed := make(chan struct{}, 1)
+	f := &feedReader{r: r, ready: func() bool { return false }}
+	f.flushAfter(func() {
+		select {
+		case flushed <- struct{}{}:
+		default:
+		}
+	})
+	var reader sync.WaitGroup
+	var n int
+	var err error
+	reader.Go(func() { n, err = f.Read(make([]byte, 10)) })
+	select {
+	case <-flushed:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a reader that waits has nothing flushed")
+	}
+	if _, err := w.Write([]byte("abc")); err != nil {
+		t.Fatal(err)
+	}
+	reader.Wait()
+	if n != 3 || err != nil {
+		t.Errorf("read %d, %v", n, err)
+	}
+	if f.waited.Load() < int64(lingerTime) {
+		t.Errorf("waited %v, want %v at least", time.Duration(f.waited.Load()), lingerTime)
+	}
+	f.stop()
+	f.linger() // a timer that fires late
+	select {
+	case <-flushed:
+		t.Error("flushed when the reader does not wait")
+	default:
+	}
+}
+
+// TestReadyIsNotWaiting: bytes that are there cost no time.
+func TestReadyIsNotWaiting(t *testing.T) {
+	want := errors.New("x")
+	f := &feedReader{r: readerFunc(func([]byte) (int, error) { return 2, want }), ready: func() bool { return true }}
+	f.flushAfter(func() { t.Error("flushed") })
+	if n, err := f.Read(make([]byte, 4)); n != 2 || err != want {
+		t.Errorf("read %d, %v", n, err)
+	}
+	if f.waited.Load() != 0 {
+		t.Error("waited")
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

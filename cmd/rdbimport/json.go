@@ -1,0 +1,91 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"math"
+	"strconv"
+	"unicode/utf8"
+)
+
+// jsonSummary is the object that --json prints, on success and on failure.
+type jsonSummary struct {
+	KeysRead         int64        `json:"keys_read"`
+	KeysRestored     int64        `json:"keys_restored"`
+	KeysExisting     int64        `json:"keys_existing"`
+	KeysExpired      int64        `json:"keys_expired"`
+	KeysFiltered     int64        `json:"keys_filtered"`
+	KeysFailed       int64        `json:"keys_failed"`
+	KeysUnsettled    int64        `json:"keys_unsettled"`
+	BytesRead        int64        `json:"bytes_read"` // of the sources
+	DurationSeconds  float64      `json:"duration_seconds"`
+	Retries          int64        `json:"retries"`
+	Redirects        int64        `json:"redirects"`
+	Reconnects       int64        `json:"reconnects"`
+	LimitedBy        *jsonLimit   `json:"limited_by,omitempty"` // absent if nothing was imported
+	FunctionsLoaded  int64        `json:"functions_loaded"`
+	ScriptsLoaded    int64        `json:"scripts_loaded"`
+	ModuleAuxSkipped int64        `json:"module_aux_skipped"`
+	Checksum         string       `json:"checksum"` // ok, wrong, off, none or unchecked
+	Masters          []jsonMaster `json:"masters"`
+	Errors           []jsonError  `json:"errors"`
+
+	// Error and ExitCode are absent from a run that went well.
+	Error    string `json:"error,omitempty"`
+	ExitCode int    `json:"exit_code,omitempty"`
+}
+
+// jsonLimit says what took the largest share of the time: source, scan or masters.
+type jsonLimit struct {
+	Name  string  `json:"name"`
+	Share float64 `json:"share"` // of 1
+}
+
+type jsonMaster struct {
+	Addr  string `json:"addr"`
+	ID    string `json:"id"`
+	Keys  int64  `json:"keys"`
+	Bytes int64  `json:"bytes"`
+}
+
+// jsonError counts what was refused for one reason. A key that is no UTF-8 is
+// quoted as Go does it: "\xff".
+type jsonError struct {
+	Reason     string `json:"reason"`
+	Count      int64  `json:"count"`
+	ExampleKey string `json:"example_key,omitempty"`
+}
+
+// writeJSON prints s as one object on a line of its own.
+func writeJSON(w io.Writer, s *summary) {
+	j := jsonSummary{
+		KeysRead: s.Read, KeysRestored: s.Restored, KeysExisting: s.Existing, KeysExpired: s.Expired,
+		KeysFiltered: s.Filtered, KeysFailed: s.Failed, KeysUnsettled: s.Unsettled,
+		BytesRead: s.bytesRead, DurationSeconds: rounded(s.duration.Seconds()),
+		Retries: s.Retries, Redirects: s.Redirects, Reconnects: s.Reconnects,
+		FunctionsLoaded: s.Functions, ScriptsLoaded: s.Scripts, ModuleAuxSkipped: s.ModuleAux,
+		Checksum: s.checksum.String(), Masters: []jsonMaster{}, Errors: []jsonError{}, ExitCode: s.code,
+	}
+	if list := s.parts(); list != nil {
+		j.LimitedBy = &jsonLimit{list[0].name, rounded(list[0].share)}
+	}
+	for _, m := range s.Masters {
+		j.Masters = append(j.Masters, jsonMaster(m))
+	}
+	for _, e := range s.refusals() {
+		key := e.Example
+		if !utf8.ValidString(key) {
+			key = strconv.Quote(key)
+		}
+		j.Errors = append(j.Errors, jsonError{e.Reason, e.Count, key})
+	}
+	if s.err != nil {
+		j.Error = s.err.Error()
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(j) // a closed standard output spoils no import
+}
+
+// rounded leaves six digits behind the point.
+func rounded(f float64) float64 { return math.Round(f*1e6) / 1e6 }

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+const longHelp = `rdbimport puts an RDB dump into a running Redis or Valkey cluster (or a
+standalone server): every key goes to the master that owns its slot.
+
+SOURCE is a file, or - for standard input; gzip, zstd and lz4 are unpacked.
+TARGET is [redis://|rediss://][user[:password]@]host:port[,host2:port2...][/db]:
+any node of the cluster. The password is better given in the environment
+variable REDISCLI_AUTH, or at a prompt with --askpass.`
+
+const examples = `  rdbimport dump.rdb redis://10.0.0.1:7001
+  redis-cli -h old --rdb - | rdbimport - redis://new:7001`
+
+const exitHelp = `
+Exit codes:
+  0    every key is where it should be
+  1    could not start (usage, connection, permission); nothing was written
+  2    stopped part-way; the message says how many keys were written and how to go on
+  3    the input is damaged; the message says where, and whether anything was written
+  4    finished, but some keys were refused; they are listed by reason
+  130  interrupted
+`
+
+// newRootCommand returns the command line: the import, and the commands beside it.
+func newRootCommand(s *streams) *cobra.Command {
+	flags := newImportFlags()
+	root := &cobra.Command{
+		Use:           "rdbimport [flags] SOURCE... TARGET",
+		Short:         "put an RDB dump into a running Redis or Valkey cluster",
+		Long:          longHelp,
+		Example:       examples,
+		Version:       version(),
+		Args:          cobra.ArbitraryArgs, // settings says it better
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			set, err := flags.settings(cmd.Flags(), args, s)
+			if err != nil {
+				return err
+			}
+			return runImport(cmd.Context(), s, set)
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
+	root.SetUsageTemplate(root.UsageTemplate() + exitHelp)
+	root.SetVersionTemplate("rdbimport {{.Version}}\n")
+	flags.register(root.Flags())
+	root.Flags().SortFlags = false
+	root.AddCommand(newDemoCommand(s))
+	return root
+}
+
+// version is what the build knows of itself.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown version)"
+	}
+	text := info.Main.Version
+	if text == "" || text == "(devel)" {
+		text = "(devel)"
+	}
+	return text + " " + info.GoVersion
+}
+
+// flagError explains a flag that cannot be parsed: the flag, the value and an example.
+func flagError(_ *cobra.Command, err error) error {
+	var value *pflag.InvalidValueError
+	if errors.As(err, &value) {
+		flag := value.GetFlag()
+		return valueError(flag, value.GetValue(), value.Unwrap().Error())
+	}
+	var missing *pflag.ValueRequiredError
+	if errors.As(err, &missing) {
+		flag := missing.GetFlag()
+		return &usageError{fmt.Sprintf("--%s needs a value", flag.Name), exampleOf(flag)}
+	}
+	return &usageError{text: err.Error()}
+}
+
+// valueError says that a flag cannot have a value.
+func valueError(flag *pflag.Flag, value, why string) error {
+	why = strings.TrimPrefix(why, "strconv.ParseInt: ")
+	return &usageError{fmt.Sprintf("--%s %q: %s", flag.Name, value, why), exampleOf(flag)}
+}
+
+// exampleKey is the annotation of a flag that holds an example of its value.
+const exampleKey = "example"
+
+func exampleOf(flag *pflag.Flag) string {
+	if ex := flag.Annotations[exampleKey]; len(ex) > 0 {
+		return fmt.Sprintf("for example --%s %s", flag.Name, ex[0])
+	}
+	return ""
+}

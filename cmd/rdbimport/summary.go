@@ -1,0 +1,212 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/rdbparse"
+)
+
+// A summary is what became of an import.
+type summary struct {
+	pipeline.Result
+	bytesRead int64         // of the sources
+	duration  time.Duration // from the first byte read to the last reply
+	source    time.Duration // of it, waiting for bytes
+	masters   time.Duration // of it, waiting for masters
+	checksum  rdbparse.Checksum
+	seen      bool  // checksum is that of a dump
+	behind    int64 // writing commands behind dumps, which are not applied
+
+	err  error // nil when all went well
+	code int
+}
+
+// failedSummary is that of an import that was not begun.
+func failedSummary(err error, code int) *summary { return &summary{err: err, code: code} }
+
+// A part is what some of the time went into.
+type part struct {
+	name  string
+	share float64 // of 1
+}
+
+// parts returns where the time went, the largest part first; nil if there was none.
+func (s *summary) parts() []part {
+	if s.duration <= 0 {
+		return nil
+	}
+	all := s.duration.Seconds()
+	source := min(1, s.source.Seconds()/all)
+	masters := min(1-source, s.masters.Seconds()/all)
+	list := []part{{"masters", masters}, {"source", source}, {"scan", max(0, 1-source-masters)}}
+	slices.SortStableFunc(list, func(a, b part) int {
+		switch {
+		case a.share > b.share:
+			return -1
+		case a.share < b.share:
+			return 1
+		}
+		return 0
+	})
+	return list
+}
+
+// refusals are the reasons why something of the dump is not on the target.
+func (s *summary) refusals() []pipeline.ErrorCount {
+	list := slices.Clone(s.Errors)
+	if s.KeyDBExtra > 0 {
+		list = append(list, pipeline.ErrorCount{Reason: "expiry of a set's member (KeyDB): no command restores it", Count: s.KeyDBExtra})
+	}
+	if s.behind > 0 {
+		list = append(list, pipeline.ErrorCount{Reason: "writing command behind the dump: not applied", Count: s.behind})
+	}
+	return list
+}
+
+// incomplete reports whether something of the dump is not on the target, although
+// the import came to its end.
+func (s *summary) incomplete() bool {
+	return s.Failed > 0 || s.Libraries > 0 || s.KeyDBExtra > 0 || s.behind > 0
+}
+
+// partly is the error of an incomplete import.
+func (s *summary) partly() error {
+	var list []string
+	for _, p := range []struct {
+		n    int64
+		what string
+	}{
+		{s.Failed, "keys refused"}, {s.Libraries, "functions or scripts not loaded"},
+		{s.KeyDBExtra, "expiries of set members left out"}, {s.behind, "commands behind the dump not applied"},
+	} {
+		if p.n > 0 {
+			list = append(list, p.what+": "+formatCount(p.n))
+		}
+	}
+	return fmt.Errorf("%w (%s)", errPartly, strings.Join(list, ", "))
+}
+
+// write writes the table that a person reads.
+func (s *summary) write(w io.Writer) {
+	var b strings.Builder
+	s.writeMasters(&b)
+	b.WriteByte('\n')
+	s.writeCounts(&b)
+	s.writeRefusals(&b)
+	_, _ = io.WriteString(w, b.String()) // a closed standard output spoils no import
+}
+
+func (s *summary) writeMasters(w io.Writer) {
+	t := table{header: []string{"master", "keys", "MB", "keys/s"}}
+	for _, m := range s.Masters {
+		t.row(m.Addr, formatCount(m.Keys), formatMB(m.Bytes), s.rate(m.Keys))
+	}
+	if len(s.Masters) != 1 {
+		t.row("all", formatCount(s.Restored), formatMB(s.Bytes), s.rate(s.Restored))
+	}
+	t.write(w)
+}
+
+func (s *summary) rate(n int64) string { return formatCount(int64(perSecond(n, s.duration))) }
+
+// writeCounts writes one line for each number; those that are seldom anything
+// but zero only when they are something else.
+func (s *summary) writeCounts(w io.Writer) {
+	line := func(name, value string) { fmt.Fprintf(w, "%-22s%s\n", name, value) }
+	count := func(name string, n int64, always bool) {
+		if n != 0 || always {
+			line(name, formatCount(n))
+		}
+	}
+	count("keys read", s.Read, true)
+	count("  restored", s.Restored, true)
+	count("  existing", s.Existing, false)
+	count("  expired, not sent", s.Expired, false)
+	count("  filtered out", s.Filtered, false)
+	count("  refused", s.Failed, false)
+	count("  unsettled", s.Unsettled, false)
+	count("functions loaded", s.Functions, false)
+	count("scripts loaded", s.Scripts, false)
+	count("not loaded", s.Libraries, false)
+	count("module data left out", s.ModuleAux, false)
+	count("retries", s.Retries, false)
+	count("redirects", s.Redirects, false)
+	count("reconnects", s.Reconnects, false)
+	line("duration", fmt.Sprintf("%s, %s keys/s, %s MB/s", formatDuration(s.duration), s.rate(s.Read), formatMB(int64(perSecond(s.bytesRead, s.duration)))))
+	line("checksum", checksumText(s.checksum))
+	if list := s.parts(); list != nil {
+		line("limited by", fmt.Sprintf("%s %.0f %% (%s %.0f %%, %s %.0f %%)", list[0].name, 100*list[0].share,
+			list[1].name, 100*list[1].share, list[2].name, 100*list[2].share))
+	}
+}
+
+// checksumText says what is known of the dump's CRC64.
+func checksumText(c rdbparse.Checksum) string {
+	switch c {
+	case rdbparse.ChecksumNone:
+		return "none: this version of the format has none"
+	case rdbparse.ChecksumOff:
+		return "off: the dump was written without one"
+	case rdbparse.ChecksumPending:
+		return "not checked: the end of the dump was not reached"
+	}
+	return c.String()
+}
+
+func (s *summary) writeRefusals(w io.Writer) {
+	list := s.refusals()
+	if len(list) == 0 {
+		return
+	}
+	t := table{header: []string{"", "refused because"}}
+	for _, e := range list {
+		reason := e.Reason
+		if e.Example != "" {
+			reason += " (for example key " + showKey(e.Example) + ")"
+		}
+		t.row(formatCount(e.Count), reason)
+	}
+	fmt.Fprintln(w)
+	t.write(w)
+}
+
+// A table is text in columns: the first to the left, numbers to the right, and
+// the last one as it comes if it holds words.
+type table struct {
+	header []string
+	rows   [][]string
+}
+
+func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *table) write(w io.Writer) {
+	width := make([]int, len(t.header))
+	all := append([][]string{t.header}, t.rows...)
+	for _, r := range all {
+		for i, cell := range r {
+			width[i] = max(width[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, r := range all {
+		var line strings.Builder
+		for i, cell := range r {
+			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
+			switch {
+			case i == 0 && len(r) > 2, i > 0 && len(r) == 2:
+				line.WriteString(cell + pad)
+			default:
+				line.WriteString(pad + cell)
+			}
+			if i < len(r)-1 {
+				line.WriteString("  ")
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+	}
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/rdbparse"
+)
+
+func fixedSummary() *summary {
+	return &summary{
+		Result: pipeline.Result{
+			Read: 1_000_000, Restored: 900_000, Existing: 50_000, Expired: 30_000, Filtered: 10_000, Failed: 10_000,
+			Functions: 1, Retries: 3, Bytes: 282_000_000,
+			Masters: []pipeline.MasterResult{
+				{Addr: "10.0.0.1:7001", ID: "aa", Keys: 333_412, Bytes: 94_100_000},
+				{Addr: "10.0.0.12:17001", ID: "bb", Keys: 566_588, Bytes: 187_900_000},
+			},
+			Errors: []pipeline.ErrorCount{{Reason: "ERR Bad data format", Count: 9_999, Example: "k\xff"}, {Reason: "NOPERM", Count: 1, Example: "b"}},
+		},
+		bytesRead: 276_000_000, duration: 4 * time.Second, source: 160 * time.Millisecond, masters: 2840 * time.Millisecond,
+		checksum: rdbparse.ChecksumOK, behind: 2,
+	}
+}
+
+func TestSummaryTable(t *testing.T) {
+	var b strings.Builder
+	fixedSummary().write(&b)
+	want := `master              keys     MB   keys/s
+10.0.0.1:7001    333,412   94.1   83,353
+10.0.0.12:17001  566,588  187.9  141,647
+all              900,000  282.0  225,000
+
+keys read             1,000,000
+  restored            900,000
+  existing            50,000
+  expired, not sent   30,000
+  filtered out        10,000
+  refused             10,000
+functions loaded      1
+retries               3
+duration              4.00 s, 250,000 keys/s, 69.0 MB/s
+checksum              ok
+limited by            masters 71 % (scan 25 %, source 4 %)
+
+       refused because
+9,999  ERR Bad data format (for example key "k\xff")
+    1  NOPERM (for example key b)
+    2  writing command behind the dump: not applied
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSummaryJSON(t *testing.T) {
+	s := fixedSummary()
+	s.err, s.code = errors.New(`stopped at "k"`), 2
+	var b bytes.Buffer
+	writeJSON(&b, s)
+	want := `{"keys_read":1000000,"keys_restored":900000,"keys_existing":50000,"keys_expired":30000,"keys_filtered":10000,"keys_failed":10000,"keys_unsettled":0,` +
+		`"bytes_read":276000000,"duration_seconds":4,"retries":3,"redirects":0,"reconnects":0,"limited_by":{"name":"masters","share":0.71},` +
+		`"functions_loaded":1,"scripts_loaded":0,"module_aux_skipped":0,"checksum":"ok","masters":[{"addr":"10.0.0.1:7001","id":"aa","keys":333412,"bytes":94100000},` +
+		`{"addr":"10.0.0.12:17001","id":"bb","keys":566588,"bytes":187900000}],"errors":[{"reason":"ERR Bad data format","count":9999,"example_key":"\"k\\xff\""},` +
+		`{"reason":"NOPERM","count":1,"example_key":"b"},{"reason":"writing command behind the dump: not applied","count":2}],` +
+		`"error":"stopped at \"k\"","exit_code":2}` + "\n"
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Error(diff)
+	}
+	if !json.Valid(b.Bytes()) {
+		t.Error("it is no JSON")
+	}
+}
+
+// TestPartsAddUp: the shares are never negative and are 1 together, whatever the clocks said.
+func TestPartsAddUp(t *testing.T) {
+	for _, c := range []struct{ source, masters, all time.Duration }{
+		{0, 0, 1}, {5, 5, 10}, {9, 9, 10}, {50, 1, 10}, {1, 50, 10}, {3, 2, 10},
+	} {
+		s := &summary{source: c.source, masters: c.masters, duration: c.all}
+		sum := 0.0
+		for i, p := range s.parts() {
+			sum += p.share
+			if p.share < 0 || i > 0 && p.share > s.parts()[i-1].share {
+				t.Errorf("%+v: %+v", c, s.parts())
+			}
+		}
+		if sum < 0.999 || sum > 1.001 {
+			t.Errorf("%+v: sum %v", c, sum)
+		}
+	}
+	if got := (&summary{}).parts(); got != nil {
+		t.Errorf("parts of no time: %v", got)
+	}
+}
+
+// TestWorstChecksumCounts: of several dumps the one that is known least is told.
+func TestWorstChecksumCounts(t *testing.T) {
+	for _, c := range []struct {
+		of   []rdbparse.Checksum
+		want rdbparse.Checksum
+	}{
+		{nil, rdbparse.ChecksumPending},
+		{[]rdbparse.Checksum{rdbparse.ChecksumOK}, rdbparse.ChecksumOK},
+		{[]rdbparse.Checksum{rdbparse.ChecksumOK, rdbparse.ChecksumOff, rdbparse.ChecksumOK}, rdbparse.ChecksumOff},
+		{[]rdbparse.Checksum{rdbparse.ChecksumOff, rdbparse.ChecksumWrong}, rdbparse.ChecksumWrong},
+		{[]rdbparse.Checksum{rdbparse.ChecksumOK, rdbparse.ChecksumPending}, rdbparse.ChecksumPending},
+	} {
+		r := &importRun{}
+		for _, x := range c.of {
+			r.noteChecksum(x)
+		}
+		if r.sum.checksum != c.want {
+			t.Errorf("%v: %v, want %v", c.of, r.sum.checksum, c.want)
+		}
+	}
+}
