@@ -321,19 +321,23 @@ func listpackElement(p []byte) int {
 	default:
 		return 0
 	}
-	// The servers spend one byte more than needed on lengths of 2^14-1, 2^21-1
-	// and 2^28-1.
-	switch {
-	case size < 128:
-		return size + 1
-	case size < 16383:
-		return size + 2
-	case size < 2097151:
-		return size + 3
-	case size < 268435455:
-		return size + 4
+	return size + backLength(p, size)
+}
+
+// backLength returns how many bytes the length behind a listpack element of size
+// bytes takes. Most servers spend one byte more than needed on sizes of 2^14-1,
+// 2^21-1 and 2^28-1, Valkey 9.1 does not: the first byte tells, as it then holds
+// the seven highest bits, all set.
+func backLength(p []byte, size int) int {
+	n := 1
+	for limit := 127; size > limit; limit = limit<<7 | 127 {
+		n++
 	}
-	return size + 5
+	full := size == 1<<(7*n)-1
+	if full && n > 1 && size < len(p) && p[size] == 0 {
+		n++
+	}
+	return n
 }
 
 func skipDragonfly(w *window.Window, t Type) {
