@@ -1,6 +1,9 @@
 package pipeline
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // A state says how a command of a batch stands.
 type state uint8
@@ -20,6 +23,11 @@ const (
 	stateExists
 	// stateExistsAsk: the same, behind an ASKING.
 	stateExistsAsk
+	// stateAcked: accepted by the master, and not yet by as many replicas as
+	// wanted.
+	stateAcked
+	// stateAckedExisting: the same for a key that was there with the same value.
+	stateAckedExisting
 )
 
 // A command is one RESTORE in a batch.
@@ -38,13 +46,19 @@ const (
 	sendAsking         // each behind an ASKING
 	sendReadBack
 	sendReadBackAsking
+	sendWait // nothing but a WAIT; such a batch is not of the pool
 )
 
 // A batch is a buffer of whole commands, and what is known of each.
 type batch struct {
-	buf  []byte
-	cmds []command
-	open int // commands that are not settled
+	buf   []byte
+	cmds  []command
+	open  int // commands that are not settled
+	acked int // of these, how many wait for replicas
+
+	// low is the offset in the dump of the first command while any is open, none
+	// otherwise. It is read by others.
+	low atomic.Int64
 
 	how  sending
 	part []int32   // the commands that go out this time; nil for all
@@ -61,9 +75,9 @@ func (b *batch) reset(size int) {
 	if cap(b.buf) > 2*size {
 		b.buf = make([]byte, 0, size)
 	}
-	b.buf, b.cmds = b.buf[:0], b.cmds[:0]
-	b.part = b.part[:0]
-	*b = batch{buf: b.buf, cmds: b.cmds, part: b.part}
+	b.buf, b.cmds, b.part = b.buf[:0], b.cmds[:0], b.part[:0]
+	b.open, b.acked, b.how, b.due, b.try, b.lane, b.wait = 0, 0, sendPlain, time.Time{}, 0, nil, false
+	b.low.Store(none)
 }
 
 // command returns the bytes of command i.
@@ -98,6 +112,7 @@ func (b *batch) reopen() {
 			*s = stateOpen
 		}
 	}
+	b.acked = 0
 }
 
 // settle notes that command i needs no more care.

@@ -26,7 +26,13 @@ type databases struct {
 func (d *databases) init(im *Importer) { d.many = im.target.databases && !im.target.dbGiven }
 
 // NewSource tells f that the next entries are of another dump.
-func (f *Feeder) NewSource() { f.source.begun = false }
+func (f *Feeder) NewSource() {
+	f.source.begun = false
+	f.met, f.before, f.from, f.nextMark = 0, 0, 0, 0
+	if f.im.opts.Marks {
+		f.im.marks.startMarks(Mark{}, false)
+	}
+}
 
 // changeDB readies f for the keys of e's database.
 func (f *Feeder) changeDB(e *rdbparse.Entry) error {

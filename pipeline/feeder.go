@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
@@ -22,6 +21,11 @@ type Feeder struct {
 	prefix []byte
 	counts feedCounts
 	libs   libraries
+
+	// For marks: the keys met in this source and those before the mark from which
+	// it goes on.
+	met, before    int64
+	from, nextMark int64
 
 	// For values that are rewritten.
 	converted  rdbparse.Entry
@@ -64,11 +68,55 @@ func (f *Feeder) scan(sc *rdbparse.Scanner) error {
 			continue
 		}
 		if err := f.key(e); err != nil {
+			im.marks.keepBelow(e.Offset)
 			im.fail(err)
 			return err
 		}
+		if e.Offset >= f.nextMark {
+			f.mark(sc)
+		}
 	}
 	return sc.Err()
+}
+
+// mark notes how far the dump has been read.
+func (f *Feeder) mark(sc *rdbparse.Scanner) {
+	im := f.im
+	if !im.opts.Marks {
+		f.nextMark = none
+		return
+	}
+	im.marks.pass(sc, f.before+f.met)
+	f.nextMark = im.marks.next
+}
+
+// SkipTo makes f leave out all keys of the next source that stand before m: an
+// earlier import has settled them. They are not counted.
+func (f *Feeder) SkipTo(m Mark) {
+	f.from, f.before = m.Offset, m.Keys
+	f.im.marks.startMarks(m, true)
+	f.nextMark = f.im.marks.next
+}
+
+// WaitSettled returns when all that f was given is settled, or the import stops.
+func (f *Feeder) WaitSettled() error {
+	f.Flush()
+	im := f.im
+	var idle []*batch
+	defer func() {
+		for _, b := range idle {
+			im.pool <- b
+		}
+	}()
+	for len(idle) < len(im.allBatches()) {
+		select {
+		case b := <-im.pool:
+			idle = append(idle, b)
+		case <-im.reading.Done():
+			return im.whyStopped()
+		}
+	}
+	return nil
 }
 
 // Flush hands over the batches that are not full. A reader of a slow source
@@ -89,6 +137,10 @@ func (f *Feeder) publish() { f.im.stats.addFeed(&f.counts) }
 // key renders one key. This is the path of every key: it allocates nothing,
 // takes no lock and asks no clock.
 func (f *Feeder) key(e *rdbparse.Entry) error {
+	if e.Offset < f.from {
+		return nil
+	}
+	f.met++
 	f.counts.read++
 	if e.DB != f.source.last || !f.source.begun {
 		if err := f.changeDB(e); err != nil {
@@ -138,7 +190,7 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	b := f.filling[m]
 	if b == nil || len(b.buf)+size > cap(b.buf) {
 		var err error
-		if b, err = f.nextBatch(int(m), size); err != nil {
+		if b, err = f.nextBatch(int(m), size, e.Offset); err != nil {
 			return err
 		}
 	}
@@ -149,11 +201,15 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 }
 
 // nextBatch hands over the batch being filled for a master and returns one that
-// has room for size bytes.
-func (f *Feeder) nextBatch(m, size int) (*batch, error) {
+// has room for size bytes, of an entry at offset.
+func (f *Feeder) nextBatch(m, size int, offset int64) (*batch, error) {
 	im := f.im
 	if b := f.filling[m]; b != nil {
 		f.filling[m] = nil
+		if err := im.limit(len(b.buf), len(b.cmds)); err != nil {
+			b.lane.queue.put(b)
+			return nil, err
+		}
 		b.lane.queue.put(b)
 		f.publish()
 	}
@@ -173,6 +229,7 @@ func (f *Feeder) nextBatch(m, size int) (*batch, error) {
 		f.lanes[m] = im.laneTo(place{f.routes.masters[m], f.db, f.turn[m]})
 	}
 	b.lane = f.lanes[m]
+	b.low.Store(offset)
 	f.filling[m] = b
 	return b, nil
 }
@@ -191,10 +248,8 @@ func (f *Feeder) takeBatch() (*batch, error) {
 	select {
 	case b := <-im.pool:
 		return b, nil
-	case <-im.stopped:
-		return nil, im.failure
-	case <-im.ctx.Done():
-		return nil, fmt.Errorf("import stopped: %w", im.ctx.Err())
+	case <-im.reading.Done():
+		return nil, im.whyStopped()
 	}
 }
 
@@ -221,5 +276,5 @@ func (f *Feeder) prefixedSlot(key []byte) uint16 {
 // refuse counts a key that is not sent at all.
 func (f *Feeder) refuse(e *rdbparse.Entry, reason string) {
 	f.counts.failed++
-	f.im.stats.refused(reason, e.Key)
+	f.im.refusal(Refusal{Key: e.Key, DB: e.DB, Type: e.Type, Size: len(e.Value), Reason: reason, Offset: e.Offset})
 }

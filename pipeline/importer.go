@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rdbimport/rdbimport/slotter"
+	"golang.org/x/time/rate"
 )
 
 // An Importer puts entries into a cluster. Feeders give it the entries; Close
@@ -21,22 +23,36 @@ type Importer struct {
 	// batchSize is the size of a batch's buffer in bytes.
 	batchSize int
 
-	pool   chan *batch
-	redo   *queue
-	routes atomic.Pointer[routes]
-	stale  chan struct{} // asks for a fresh slot map
+	pool    chan *batch
+	redo    *queue
+	routes  atomic.Pointer[routes]
+	slotMap atomic.Pointer[slotter.Map]
+	stale   chan struct{} // asks for a fresh slot map
 
-	mu      sync.Mutex // guards lanes, the building of routes, and growing the pool
-	lanes   []*lane
-	byPlace map[place]*lane
-	batches int
+	mu          sync.Mutex // guards what follows, and the building of routes
+	lanes       []*lane
+	byPlace     map[place]*lane
+	batches     int
+	every       []*batch
+	runIDs      map[string]string // by address
+	losses      []Loss
+	lossCounted map[string]int64 // by address: keys that are in losses
+
+	wait                []byte        // the command WAIT, nil if not wanted
+	bytesRate, keysRate *rate.Limiter // nil without a bound
+	paces               map[string]*pace
+	evictedBefore       map[string]int64 // by address
+	fullOnce            sync.Once
 
 	stats stats
 	clock clock
+	marks marks
 
 	// ctx ends everything; stop only the reading of sources.
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
+	reading  context.Context
+	endRead  context.CancelFunc
 	stopping atomic.Bool
 	stopped  chan struct{}
 	failOnce sync.Once
@@ -67,6 +83,15 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 		stale:   make(chan struct{}, 1),
 		stopped: make(chan struct{}),
 		byPlace: make(map[place]*lane),
+
+		runIDs:      make(map[string]string),
+		lossCounted: make(map[string]int64),
+		paces:       make(map[string]*pace),
+	}
+	im.setRates()
+	im.marks.startMarks(Mark{}, false)
+	if n := im.opts.WaitReplicas; n > 0 {
+		im.wait = fmt.Appendf(nil, "*3\r\n$4\r\nWAIT\r\n$%d\r\n%d\r\n$3\r\n500\r\n", len(strconv.Itoa(n)), n)
 	}
 	m, err := cluster.Map(ctx)
 	if err != nil {
@@ -76,11 +101,18 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 		return nil, err
 	}
 	im.ctx, im.cancel = context.WithCancelCause(ctx)
+	im.reading, im.endRead = context.WithCancel(im.ctx)
 	im.started = time.Now()
 	im.makePool(len(m.Masters))
 	im.install(m)
+	im.evictedBefore = im.evictedKeys(ctx)
+	for _, s := range im.target.servers {
+		im.runIDs[s.Addr] = s.RunID
+	}
 	im.work.Go(im.runRedo)
 	im.work.Go(im.refreshMap)
+	im.work.Go(im.watch)
+	im.work.Go(im.paceReplicas)
 	im.work.Go(im.clock.run(im.ctx))
 	return im, nil
 }
@@ -102,7 +134,10 @@ func (im *Importer) makePool(masters int) {
 // are used.
 func (im *Importer) growPool(n int) {
 	for ; im.batches < min(n, maxBatches); im.batches++ {
-		im.pool <- &batch{}
+		b := &batch{}
+		b.low.Store(none)
+		im.every = append(im.every, b)
+		im.pool <- b
 	}
 }
 
@@ -119,6 +154,7 @@ func (im *Importer) fail(err error) {
 		im.failure = err
 		im.stopping.Store(true)
 		close(im.stopped)
+		im.endRead()
 	})
 }
 
@@ -131,6 +167,14 @@ func (im *Importer) abort(err error) {
 // Stop ends the reading of sources, as at the end of the last one. Feeders
 // return ErrStopped.
 func (im *Importer) Stop() { im.fail(ErrStopped) }
+
+// whyStopped returns what ended the reading of sources.
+func (im *Importer) whyStopped() error {
+	if im.stopping.Load() {
+		return im.failure
+	}
+	return fmt.Errorf("import stopped: %w", context.Cause(im.ctx))
+}
 
 // Stopped is closed when the reading of sources has to end, because of Stop or
 // of an error. A source that blocks must be woken then.
@@ -148,6 +192,7 @@ var ErrStopped = errors.New("stopped")
 // either case.
 func (im *Importer) Close() (Result, error) {
 	im.drain()
+	im.countEvicted()
 	im.cancel(nil)
 	im.work.Wait()
 	res := im.Snapshot()

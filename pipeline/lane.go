@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ type lane struct {
 	queue *queue // batches to be sent
 
 	keys, bytes atomic.Int64 // accepted
+	pace        *pace
+	conn        atomic.Pointer[connection]
 	since       atomic.Int64 // when its present trouble began, in ns since the epoch; 0 if all is well
 
 	// Of the writer.
@@ -49,13 +52,23 @@ func (l *lane) run() {
 			l.giveBack(b, errNowhere)
 			continue
 		}
-		conn, err := l.im.cluster.Dial(l.im.ctx, l.place.addr, int(l.place.db))
+		conn, err := l.dial()
 		if err != nil {
 			l.giveBack(b, err)
 			continue
 		}
 		l.serve(conn, b)
 	}
+}
+
+// dial opens a connection, and finds out whether the master is the process that
+// it was.
+func (l *lane) dial() (net.Conn, error) {
+	ctx := l.im.ctx
+	if err := l.im.checkRun(ctx, l.place.addr); err != nil {
+		return nil, err
+	}
+	return l.im.cluster.Dial(ctx, l.place.addr, int(l.place.db))
 }
 
 // giveBack returns a batch whose commands are not settled to be sent again, here
@@ -73,6 +86,11 @@ func (l *lane) serve(conn net.Conn, b *batch) {
 	stop := context.AfterFunc(l.im.ctx, func() { _ = conn.Close() })
 	defer stop()
 	c := &connection{lane: l, conn: conn, flight: newQueue(), written: make(chan struct{}), broken: make(chan struct{})}
+	c.replies = newReplyReader(conn)
+	c.replies.arrived = c.arrived
+	c.heard.Store(time.Now().UnixNano())
+	l.conn.Store(c)
+	defer l.conn.Store(nil)
 	l.im.work.Go(c.read)
 	err := c.write(b)
 	if err != nil {
@@ -98,6 +116,27 @@ type connection struct {
 	flight  *queue        // written, and not yet answered
 	written chan struct{} // closed when nothing more will be put into flight
 	broken  chan struct{} // closed when the reader has ended
+	replies *replyReader
+
+	waiting  atomic.Int64 // batches that are being written or not yet answered
+	heard    atomic.Int64 // when something last arrived, in ns since the epoch
+	probing  atomic.Bool
+	answered int // probes in a row that were answered while this one was silent
+	broke    atomic.Pointer[error]
+
+	// Of the reader, with Options.WaitReplicas: batches that the master has
+	// accepted and the replicas have not confirmed.
+	unconfirmed []*batch
+}
+
+// arrived is called when replies have been read, before they are looked at. An
+// error says that they are not to be believed.
+func (c *connection) arrived() error {
+	now := time.Now().UnixNano()
+	if before := c.heard.Swap(now); time.Duration(now-before) > stallLimit {
+		return c.confirm()
+	}
+	return nil
 }
 
 // write writes batches until the connection breaks.
@@ -106,6 +145,11 @@ func (c *connection) write(b *batch) error {
 	for {
 		if b != nil {
 			b.lane = l
+			if err := l.im.throttle(l, b); err != nil {
+				c.flight.put(b)
+				return err
+			}
+			c.waiting.Add(1)
 			err := c.writeBatch(b)
 			c.flight.put(b)
 			if err != nil {
@@ -127,26 +171,31 @@ func (c *connection) write(b *batch) error {
 
 func (c *connection) writeBatch(b *batch) error {
 	l := c.lane
-	if b.how == sendPlain && len(b.part) == 0 {
+	if b.how == sendPlain && len(b.part) == 0 && l.im.wait == nil {
 		_, err := c.conn.Write(b.buf)
 		return err
 	}
 	// Some commands of the batch, or more than the commands themselves.
 	l.scratch, l.bufs = l.scratch[:0], l.bufs[:0]
-	for i := range b.sent() {
-		cmd := b.command(b.at(i))
-		switch b.how {
-		case sendAsking:
-			l.bufs = append(l.bufs, asking, cmd)
-		case sendReadBack, sendReadBackAsking:
-			l.scratch = l.im.target.appendReadBack(l.scratch, parseRestore(cmd).key, b.how == sendReadBackAsking)
-		default:
-			l.bufs = append(l.bufs, cmd)
+	switch {
+	case b.how == sendPlain && len(b.part) == 0:
+		l.bufs = append(l.bufs, b.buf)
+	case b.how == sendReadBack, b.how == sendReadBackAsking:
+		for i := range b.sent() {
+			key := parseRestore(b.command(b.at(i))).key
+			l.scratch = l.im.target.appendReadBack(l.scratch, key, b.how == sendReadBackAsking)
+		}
+		l.bufs = append(l.bufs, l.scratch)
+	default:
+		for i := range b.sent() {
+			if b.how == sendAsking {
+				l.bufs = append(l.bufs, asking)
+			}
+			l.bufs = append(l.bufs, b.command(b.at(i)))
 		}
 	}
-	if len(l.scratch) > 0 {
-		_, err := c.conn.Write(l.scratch)
-		return err
+	if l.im.wait != nil {
+		l.bufs = append(l.bufs, l.im.wait)
 	}
 	bufs := l.bufs // WriteTo uses it up
 	_, err := bufs.WriteTo(c.conn)
@@ -156,11 +205,11 @@ func (c *connection) writeBatch(b *batch) error {
 
 var asking = []byte("*1\r\n$6\r\nASKING\r\n")
 
-// read reads the replies to all that was written, and returns what they leave
-// unsettled. When the connection breaks it gives back all that is in flight.
+// read reads the replies to all that was written, and hands on what they leave
+// open. When the connection breaks it gives back all that is in flight.
 func (c *connection) read() {
 	defer close(c.broken)
-	l, r := c.lane, newReplyReader(c.conn)
+	l := c.lane
 	var failed error
 	for {
 		b := c.flight.take()
@@ -170,15 +219,30 @@ func (c *connection) read() {
 				continue
 			case <-c.written:
 				if b = c.flight.take(); b == nil {
+					l.passAll(c.unconfirmed, cmp.Or(failed, errNotConfirmed))
 					return
 				}
 			}
 		}
 		if failed == nil {
-			if failed = l.settle(r, b); failed != nil {
+			if failed = c.settle(b); failed != nil {
+				if p := c.broke.Load(); p != nil {
+					failed = *p
+				}
 				_ = c.conn.Close() // ends the writer
 			}
 		}
+		c.waiting.Add(-1)
+		if failed == nil && b.acked > 0 {
+			continue // it is with the unconfirmed, until the replicas have it
+		}
+		l.pass(b, failed)
+	}
+}
+
+// passAll gives back the batches that no replica has confirmed.
+func (l *lane) passAll(batches []*batch, failed error) {
+	for _, b := range batches {
 		l.pass(b, failed)
 	}
 }
@@ -186,6 +250,7 @@ func (c *connection) read() {
 // pass hands on a batch of which all that could be read has been read.
 func (l *lane) pass(b *batch, failed error) {
 	switch {
+	case b.how == sendWait:
 	case b.open == 0:
 		l.im.put(b)
 	case l.im.ctx.Err() != nil:

@@ -71,6 +71,20 @@ type Options struct {
 	// AllowModules sends values of modules to servers that exit when the module
 	// is not loaded, Redis 6.0 and older.
 	AllowModules bool
+	// WaitReplicas is how many replicas must have a key before it counts as
+	// restored; 0 is none.
+	WaitReplicas int
+	// Rate and RateKeys bound the bytes and keys sent per second, to all masters
+	// together; 0 is no bound.
+	Rate, RateKeys int64
+	// WaitOnOOM waits when a master is out of memory, in place of stopping.
+	WaitOnOOM bool
+	// Marks makes Settled work, for checkpoints. There must then be one Feeder
+	// only.
+	Marks bool
+	// Refused is told of each key that is refused. It is called from several
+	// goroutines, and the key is borrowed.
+	Refused func(Refusal)
 	// Warn is told, in one line of text, what a user should know while the
 	// import goes on. It is called from several goroutines.
 	Warn func(text string)

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -30,7 +31,10 @@ type target struct {
 // Errors of New that are no errors of slotter.
 var (
 	// ErrNotCovered says that slots of the cluster have no owner.
-	ErrNotCovered = fmt.Errorf("slots without an owner")
+	ErrNotCovered = errors.New("slots without an owner")
+	// ErrFewReplicas says that a master has fewer replicas than are to confirm
+	// each key.
+	ErrFewReplicas = errors.New("too few replicas")
 )
 
 // maxBulkDefault is proto-max-bulk-len of a server that says nothing else.
@@ -40,6 +44,11 @@ const maxBulkDefault = 512 << 20
 func (im *Importer) preflight(ctx context.Context, m *slotter.Map) error {
 	if missing := m.Missing(); len(missing) > 0 {
 		return fmt.Errorf("%w: %s", ErrNotCovered, slotter.FormatRanges(missing))
+	}
+	for _, n := range m.Masters {
+		if len(n.Replicas) < im.opts.WaitReplicas && !im.cluster.Standalone() {
+			return fmt.Errorf("%w: %s has %d, %d are to confirm each key", ErrFewReplicas, n.Addr, len(n.Replicas), im.opts.WaitReplicas)
+		}
 	}
 	servers := make([]slotter.Server, len(m.Masters))
 	var ahead time.Duration

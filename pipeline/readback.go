@@ -37,9 +37,8 @@ func (t *target) appendReadBack(dst, key []byte, ask bool) []byte {
 
 // settleReadBack reads the values of the keys that were there already and
 // compares them with the dump's.
-func (l *lane) settleReadBack(r *replyReader, b *batch) error {
+func (l *lane) settleReadBack(r *replyReader, b *batch, t *tally) error {
 	defer r.release()
-	l.since.Store(0)
 	for i := range b.sent() {
 		at := b.at(i)
 		want := parseRestore(b.command(at))
@@ -54,7 +53,7 @@ func (l *lane) settleReadBack(r *replyReader, b *batch) error {
 		}
 		differs := ""
 		if dump.kind == '$' && !dump.null {
-			differs = difference(want.payload, dump.text)
+			differs = l.im.difference(want.payload, dump.text)
 		}
 		gone := dump.null
 		left, err := l.answer(r, b)
@@ -72,9 +71,9 @@ func (l *lane) settleReadBack(r *replyReader, b *batch) error {
 			return fmt.Errorf("%w: %q in answer to %s", errProtocol, left.text, l.im.target.ttlCommand)
 		case gone || ttl == -2: // it expired or was deleted meanwhile
 		case differs != "":
-			l.readBack(b, at, want.key, differs)
+			l.readBack(b, at, want.key, differs, t)
 		default:
-			l.readBack(b, at, want.key, l.im.expiryDiffers(want.ttl, ttl))
+			l.readBack(b, at, want.key, l.im.expiryDiffers(want.ttl, ttl), t)
 		}
 	}
 	return nil
@@ -91,15 +90,16 @@ func (l *lane) answer(r *replyReader, b *batch) (reply, error) {
 }
 
 // readBack settles command i of b, whose key exists with what differs.
-func (l *lane) readBack(b *batch, i int, key []byte, differs string) {
-	b.settle(i)
-	b.try = 0
+func (l *lane) readBack(b *batch, i int, key []byte, differs string, t *tally) {
 	if differs == "" {
-		l.im.stats.existing.Add(1)
+		l.exists(b, i, t)
 		return
 	}
+	t.answered++
+	b.settle(i)
 	l.im.stats.failed.Add(1)
-	l.im.stats.refused("exists with another value", key)
+	l.report(b, i, "exists with another value")
+	l.im.marks.keepBelow(b.cmds[i].offset)
 	l.im.fail(&ConflictError{Key: bytes.Clone(key), Addr: l.place.addr, Reason: differs})
 }
 
@@ -117,7 +117,8 @@ func (l *lane) readBackRefused(b *batch, i int, key []byte, text string) {
 	default:
 		b.settle(i)
 		l.im.stats.failed.Add(1)
-		l.im.stats.refused("exists, and cannot be read back: "+text, key)
+		l.report(b, i, "exists, and cannot be read back: "+text)
+		l.im.marks.keepBelow(b.cmds[i].offset)
 		l.im.fail(fmt.Errorf("key %q exists on %s and cannot be compared: %s", key, l.place.addr, text))
 	}
 }
@@ -127,7 +128,7 @@ var errNoDump = errors.New("the answer to DUMP cannot be read")
 
 // difference says what differs between the payload of the dump and the one that
 // the target gives, "" if nothing does.
-func difference(want, have []byte) string {
+func (im *Importer) difference(want, have []byte) string {
 	const footer = rdbparse.FooterSize
 	if len(have) < footer+1 {
 		return errNoDump.Error()
@@ -143,7 +144,9 @@ func difference(want, have []byte) string {
 	if err != nil {
 		return err.Error()
 	}
-	d, err := element.Diff(w, h)
+	// Fields that expired since the dump was made are no difference.
+	c := element.Comparer{Now: im.clock.now.Load()}
+	d, err := c.Diff(w, h)
 	if err != nil {
 		return "cannot be compared: " + err.Error()
 	}

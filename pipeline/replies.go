@@ -16,7 +16,7 @@ const (
 	actAsk      // send to the node named, behind ASKING
 	actLater    // nothing was executed; try again
 	actLoading  // the same, and the master is known to be alive
-	actStopOOM  // the target is full
+	actOOM      // the target is full
 	actStopAuth // the connection is not, or no longer, allowed to do this
 )
 
@@ -40,7 +40,9 @@ var replyTable = []struct {
 	{"MISCONF", actLater, ""},
 	{"NOREPLICAS", actLater, ""},
 	{"BUSY ", actLater, ""},
-	{"OOM", actStopOOM, ""},
+	{"UNBLOCKED", actLater, ""},
+	{"ERR max number of clients", actLater, ""},
+	{"OOM", actOOM, ""},
 	{"NOAUTH", actStopAuth, ""},
 	{"NOPERM", actRefused, "NOPERM: the user may not write this key"},
 	{"ERR Bad data format", actRefused, ""},

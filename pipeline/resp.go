@@ -22,6 +22,9 @@ type replyReader struct {
 	buf      []byte
 	from, to int
 	big      []byte // a bulk reply that does not fit into buf
+
+	// arrived is called after each read, before the bytes are looked at.
+	arrived func() error
 }
 
 func newReplyReader(src io.Reader) *replyReader {
@@ -41,7 +44,7 @@ func (r *replyReader) fill() error {
 	n, err := r.src.Read(r.buf[r.to:])
 	r.to += n
 	if n > 0 {
-		return nil
+		return r.arrived()
 	}
 	if err == nil {
 		err = io.ErrNoProgress

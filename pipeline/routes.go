@@ -58,6 +58,9 @@ func (r *routes) with(moved map[uint16]string) *routes {
 func (im *Importer) install(m *slotter.Map) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
+	if before := im.slotMap.Swap(m); before != nil {
+		im.failedOver(before, m)
+	}
 	im.setRoutes(newRoutes(m))
 	im.stats.setMasters(m)
 }
@@ -131,6 +134,7 @@ func (im *Importer) laneTo(p place) *lane {
 		return l
 	}
 	l := newLane(im, p, int32(len(im.lanes)))
+	l.pace = im.paceOf(p.addr)
 	im.lanes = append(im.lanes, l)
 	im.byPlace[p] = l
 	im.work.Go(l.run)

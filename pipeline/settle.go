@@ -14,24 +14,86 @@ import (
 // settle reads the replies to what was sent of b and notes what they mean. An
 // error says that the connection is of no more use; what was not answered then
 // is still open.
-func (l *lane) settle(r *replyReader, b *batch) error {
-	if b.how == sendReadBack || b.how == sendReadBackAsking {
-		return l.settleReadBack(r, b)
+func (c *connection) settle(b *batch) error {
+	l, t := c.lane, tally{}
+	var err error
+	switch b.how {
+	case sendWait:
+	case sendReadBack, sendReadBackAsking:
+		err = l.settleReadBack(c.replies, b, &t)
+	default:
+		err = l.readReplies(c.replies, b, &t)
 	}
-	t := tally{}
-	err := l.readReplies(r, b, &t)
-	l.im.stats.restored.Add(t.restored)
-	l.im.stats.existing.Add(t.existing)
-	l.keys.Add(t.restored)
-	l.bytes.Add(t.bytes)
-	if t.restored+t.existing+t.answered > 0 {
+	l.count(&t)
+	if t.restored+t.existing+t.answered+int64(b.acked) > 0 {
 		l.since.Store(0)
 		b.try = 0
 	}
 	if len(t.moved) > 0 {
 		l.im.movedTo(t.moved)
 	}
+	if err == nil && l.im.opts.WaitReplicas > 0 {
+		err = c.settleWait(b)
+	}
 	return err
+}
+
+// settleWait reads the answer to the WAIT behind b. If enough replicas have what
+// this connection has written, that settles b and all before it; otherwise
+// another WAIT follows.
+func (c *connection) settleWait(b *batch) error {
+	rep, err := c.replies.next()
+	if err != nil {
+		return err
+	}
+	n, ok := parseInt(rep.text)
+	if rep.kind != ':' || !ok {
+		// UNBLOCKED: the master has been demoted.
+		return fmt.Errorf("%w: WAIT was answered %q", errDemoted, rep.text)
+	}
+	l := c.lane
+	if b.acked > 0 {
+		c.unconfirmed = append(c.unconfirmed, b)
+	}
+	if n < int64(l.im.opts.WaitReplicas) {
+		if len(c.unconfirmed) > 0 {
+			l.im.trouble(l, fmt.Errorf("%d replicas have what was written, %d are wanted", n, l.im.opts.WaitReplicas))
+			l.queue.put(&batch{how: sendWait})
+		}
+		return nil
+	}
+	var t tally
+	for _, u := range c.unconfirmed {
+		u.confirm(&t)
+		if u != b {
+			l.pass(u, nil)
+		}
+	}
+	clear(c.unconfirmed)
+	c.unconfirmed = c.unconfirmed[:0]
+	l.count(&t)
+	l.since.Store(0)
+	return nil
+}
+
+// errNotConfirmed is why what the replicas have not confirmed is sent again.
+var errNotConfirmed = errors.New("the connection ended before the replicas had it")
+
+// confirm settles the commands that waited for replicas.
+func (b *batch) confirm(t *tally) {
+	for i := range b.cmds {
+		switch b.cmds[i].state {
+		case stateAcked:
+			t.restored++
+			t.bytes += int64(len(b.command(i)))
+		case stateAckedExisting:
+			t.existing++
+		default:
+			continue
+		}
+		b.settle(i)
+	}
+	b.acked = 0
 }
 
 // A tally is what the replies to one batch add up to.
@@ -40,6 +102,14 @@ type tally struct {
 	answered           int64 // otherwise, but by a master that is well
 	bytes              int64
 	moved              map[uint16]string
+}
+
+// count adds a tally to the counts of the import.
+func (l *lane) count(t *tally) {
+	l.im.stats.restored.Add(t.restored)
+	l.im.stats.existing.Add(t.existing)
+	l.keys.Add(t.restored)
+	l.bytes.Add(t.bytes)
 }
 
 func (l *lane) readReplies(r *replyReader, b *batch, t *tally) error {
@@ -76,8 +146,25 @@ func (l *lane) readReplies(r *replyReader, b *batch, t *tally) error {
 
 // accepted notes that command i of b was carried out.
 func (l *lane) accepted(b *batch, i int, t *tally) {
+	if l.im.opts.WaitReplicas > 0 {
+		b.cmds[i].state = stateAcked
+		b.acked++
+		return
+	}
 	t.restored++
 	t.bytes += int64(len(b.command(i)))
+	b.settle(i)
+}
+
+// exists notes that the key of command i of b is there already, and that this is
+// well.
+func (l *lane) exists(b *batch, i int, t *tally) {
+	if l.im.opts.WaitReplicas > 0 {
+		b.cmds[i].state = stateAckedExisting
+		b.acked++
+		return
+	}
+	t.existing++
 	b.settle(i)
 }
 
@@ -89,8 +176,7 @@ func (l *lane) refused(b *batch, i int, text []byte, t *tally) {
 	case actExists:
 		t.answered++
 		if im.opts.Conflict == ConflictSkip {
-			t.existing++
-			b.settle(i)
+			l.exists(b, i, t)
 			return
 		}
 		cmd.state, cmd.lane = stateExists, l.index
@@ -106,8 +192,15 @@ func (l *lane) refused(b *batch, i int, text []byte, t *tally) {
 			t.answered++ // it is alive, so its time is not running out
 		}
 		im.trouble(l, errors.New(string(text)))
-	case actStopOOM:
-		im.abort(fmt.Errorf("%w: %s at key %q: %s", ErrTargetFull, l.place.addr, parseRestore(b.command(i)).key, text))
+	case actOOM:
+		cmd.state = stateOpen
+		if im.opts.WaitOnOOM {
+			t.answered++
+			b.wait = true
+			im.warnFull(l.place.addr)
+			return
+		}
+		im.abort(im.full(l.place.addr, parseRestore(b.command(i)).key))
 	case actStopAuth:
 		im.abort(fmt.Errorf("%w: %s: %s", slotter.ErrAuth, l.place.addr, text))
 	default:
@@ -136,12 +229,29 @@ func (l *lane) refusedFor(b *batch, i int, reason string) {
 		default:
 			reason = "the target cannot load this value of type " + v.Type.Type.String() + ": " + reason
 			if err := checkValue(v); errors.Is(err, element.ErrDamaged) && !im.opts.SkipDamaged {
+				im.marks.keepBelow(b.cmds[i].offset)
 				im.fail(&DamagedError{Key: bytes.Clone(r.key), Type: v.Type, Offset: b.cmds[i].offset, Err: err})
 			}
 		}
 	}
 	im.stats.failed.Add(1)
-	im.stats.refused(reason, r.key)
+	l.report(b, i, reason)
+}
+
+// report notes why command i of b, which is counted, was refused.
+func (l *lane) report(b *batch, i int, reason string) {
+	r := parseRestore(b.command(i))
+	l.im.refusal(Refusal{Key: r.key, DB: l.place.db, Type: typeOf(r.payload), Size: len(r.payload) - rdbparse.FooterSize - 1,
+		Reason: reason, Offset: b.cmds[i].offset})
+}
+
+// typeOf returns the row of the type of a payload, nil if it has none.
+func typeOf(payload []byte) *rdbparse.TypeInfo {
+	v, err := element.ParsePayload(payload)
+	if err != nil {
+		return nil
+	}
+	return v.Type
 }
 
 // isEmpty reports whether v is a collection of no elements.
@@ -163,9 +273,6 @@ func checkValue(v element.Value) error {
 	}
 	return r.Err()
 }
-
-// ErrTargetFull says that a master has no memory left.
-var ErrTargetFull = errors.New("the target is out of memory")
 
 // redirected notes that command i of b belongs to another node.
 func (l *lane) redirected(b *batch, i int, act action, text []byte, t *tally) {

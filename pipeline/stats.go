@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/slotter"
 )
 
@@ -34,6 +35,12 @@ type Result struct {
 	Bytes    int64         // of accepted commands
 	Duration time.Duration // since the import began
 	Waited   time.Duration // of it, how long Feeders waited for masters
+	Limited  time.Duration // of it, how long they waited because of a rate
+
+	Paced     int64  // times that a master was held back for its replicas
+	Failovers int64  // replicas that took the place of a master
+	Losses    []Loss // what masters had accepted and may have lost
+	Evicted   int64  // keys that the target evicted meanwhile, by whatever cause
 
 	Masters []MasterResult
 	Errors  []ErrorCount
@@ -64,7 +71,8 @@ type stats struct {
 	retries, redirects, reconnects                      atomic.Int64
 	functions, scripts, librariesFailed                 atomic.Int64
 	moduleAux, keydbExtra                               atomic.Int64
-	waited                                              atomic.Int64 // ns
+	waited, limited                                     atomic.Int64 // ns
+	failovers, evicted, paced                           atomic.Int64
 
 	feeders int // guarded by Importer.mu
 
@@ -84,6 +92,24 @@ func (s *stats) addFeed(c *feedCounts) {
 // mostReasons bounds the table of reasons: a server may put anything into its
 // replies.
 const mostReasons = 100
+
+// A Refusal says why a key was refused.
+type Refusal struct {
+	Key    []byte // borrowed
+	DB     uint32
+	Type   *rdbparse.TypeInfo // nil if not known
+	Size   int                // bytes of the value in the dump
+	Reason string
+	Offset int64 // of the key's record in the dump
+}
+
+// refusal notes why a key that is counted was refused.
+func (im *Importer) refusal(r Refusal) {
+	im.stats.refused(r.Reason, r.Key)
+	if im.opts.Refused != nil {
+		im.opts.Refused(r)
+	}
+}
 
 // refused notes why a key was refused. It does not count it.
 func (s *stats) refused(reason string, key []byte) {
@@ -127,10 +153,12 @@ func (im *Importer) Snapshot() Result {
 		Filtered: s.filtered.Load(), Failed: s.failed.Load(), Read: s.read.Load(),
 		Retries: s.retries.Load(), Redirects: s.redirects.Load(), Reconnects: s.reconnects.Load(),
 		Functions: s.functions.Load(), Scripts: s.scripts.Load(), Libraries: s.librariesFailed.Load(), ModuleAux: s.moduleAux.Load(), KeyDBExtra: s.keydbExtra.Load(),
-		Duration: time.Since(im.started), Waited: time.Duration(s.waited.Load()),
+		Duration: time.Since(im.started), Waited: time.Duration(s.waited.Load()), Limited: time.Duration(s.limited.Load()),
+		Paced: s.paced.Load(), Failovers: s.failovers.Load(), Evicted: s.evicted.Load(),
 	}
 	byAddr := make(map[string]MasterResult)
 	im.mu.Lock()
+	res.Losses = slices.Clone(im.losses)
 	for _, l := range im.lanes {
 		r := byAddr[l.place.addr]
 		r.Keys += l.keys.Load()

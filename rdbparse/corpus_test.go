@@ -110,8 +110,11 @@ func tally(sc *rdbparse.Scanner) string {
 
 // records renders every record of a dump as text, to compare two scans.
 func records(r io.Reader, opts rdbparse.Options) ([]string, error) {
+	return scanRecords(rdbparse.NewScanner(r, opts))
+}
+
+func scanRecords(sc *rdbparse.Scanner) ([]string, error) {
 	var all []string
-	sc := rdbparse.NewScanner(r, opts)
 	for sc.Next() {
 		e := sc.Entry()
 		kind := "-"

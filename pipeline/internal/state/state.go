@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -15,36 +14,64 @@ import (
 )
 
 // A State is what one or more servers hold: a description of the value by key,
-// which is the same for equal values in whatever encoding.
+// which is the same for equal values in whatever encoding, on whatever server.
 type State map[string]string
 
-// Read describes all keys of the given database that the servers hold, each key
+// A Scope says what is left out of a State because not every server that takes
+// part in a comparison has it. The zero value leaves nothing out.
+type Scope struct {
+	// RoughExpiry rounds the expiry of keys to 10 s: servers before Redis 7.0 tell
+	// only the time that is left.
+	RoughExpiry bool
+	// NoOffsets leaves out of streams what came with Redis 7.0: first id, greatest
+	// deleted id, entries added, entries read.
+	NoOffsets bool
+	// NoActiveTime leaves out when consumers were active, which came with 7.2.
+	NoActiveTime bool
+}
+
+// Read describes all keys of the client's database that the servers hold, each
 // with its type, value, expiry and, where the server has it, that of its fields.
 func Read(ctx context.Context, clients ...*redis.Client) (State, error) {
+	return Scope{}.Read(ctx, clients...)
+}
+
+// Read describes all keys as the function Read does, within the scope.
+func (s Scope) Read(ctx context.Context, clients ...*redis.Client) (State, error) {
 	all := State{}
 	for _, c := range clients {
-		var cursor uint64
-		for {
-			keys, next, err := c.Scan(ctx, cursor, "*", 1000).Result()
-			if err != nil {
-				return nil, err
-			}
-			texts, err := describe(ctx, c, keys)
-			if err != nil {
-				return nil, err
-			}
-			for i, key := range keys {
-				if old, ok := all[key]; ok && old != texts[i] {
-					return nil, fmt.Errorf("key %q is on two servers", key)
+		err := scan(ctx, c, func(keys []string) error {
+			texts, err := s.describe(ctx, c, keys)
+			for i, text := range texts {
+				if old, ok := all[keys[i]]; ok && old != text {
+					return fmt.Errorf("key %q is on two servers", keys[i])
 				}
-				all[key] = texts[i]
+				all[keys[i]] = text
 			}
-			if cursor = next; cursor == 0 {
-				break
-			}
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return all, nil
+}
+
+// scan calls f with all keys, some at a time. It does not count as their use.
+func scan(ctx context.Context, c *redis.Client, f func(keys []string) error) error {
+	var cursor uint64
+	for {
+		keys, next, err := c.Scan(ctx, cursor, "*", 1000).Result()
+		if err != nil {
+			return err
+		}
+		if err := f(keys); err != nil {
+			return err
+		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+	}
 }
 
 // Diff returns what differs between two states, at most ten lines.
@@ -53,14 +80,14 @@ func Diff(want, have State) string {
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		switch text, ok := have[key]; {
 		case !ok:
-			lines = append(lines, fmt.Sprintf("key %q is missing", key))
+			lines = append(lines, fmt.Sprintf("key %.100q is missing", key))
 		case text != want[key]:
-			lines = append(lines, fmt.Sprintf("key %q:\n  want %s\n  have %s", key, cut(want[key]), cut(text)))
+			lines = append(lines, fmt.Sprintf("key %.100q:\n  want %s\n  have %s", key, cut(want[key], text), cut(text, want[key])))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(have)) {
 		if _, ok := want[key]; !ok {
-			lines = append(lines, fmt.Sprintf("key %q is too many", key))
+			lines = append(lines, fmt.Sprintf("key %.100q is too many", key))
 		}
 	}
 	if n := len(lines); n > 10 {
@@ -69,15 +96,25 @@ func Diff(want, have State) string {
 	return strings.Join(lines, "\n")
 }
 
-func cut(s string) string {
-	if len(s) > 600 {
-		return s[:600] + "…"
+// cut returns what is worth showing of s: its beginning, and from where it is not
+// the same as other.
+func cut(s, other string) string {
+	const most, before = 600, 40
+	at := 0
+	for at < min(len(s), len(other)) && s[at] == other[at] {
+		at++
+	}
+	if at = max(0, at-before); at > most/3 {
+		s = s[:most/3] + "…" + s[at:]
+	}
+	if len(s) > most {
+		return s[:most] + "…"
 	}
 	return s
 }
 
 // describe returns the type, expiry and value of each key.
-func describe(ctx context.Context, c *redis.Client, keys []string) ([]string, error) {
+func (s Scope) describe(ctx context.Context, c *redis.Client, keys []string) ([]string, error) {
 	types, times := make([]*redis.StatusCmd, len(keys)), make([]*redis.Cmd, len(keys))
 	_, _ = c.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, key := range keys {
@@ -88,9 +125,7 @@ func describe(ctx context.Context, c *redis.Client, keys []string) ([]string, er
 	values := make([]*redis.Cmd, len(keys))
 	_, _ = c.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, key := range keys {
-			if args := readCommand(types[i].Val(), key); args != nil {
-				values[i] = p.Do(ctx, args...)
-			}
+			values[i] = p.Do(ctx, readCommand(types[i].Val(), key)...)
 		}
 		return nil
 	})
@@ -99,11 +134,11 @@ func describe(ctx context.Context, c *redis.Client, keys []string) ([]string, er
 		if types[i].Err() != nil {
 			return nil, types[i].Err()
 		}
-		expiry, err := expireTime(ctx, c, key, times[i])
+		expiry, err := s.expireTime(ctx, c, key, times[i])
 		if err != nil {
 			return nil, fmt.Errorf("key %q: %w", key, err)
 		}
-		value, err := describeValue(ctx, c, types[i].Val(), key, values[i])
+		value, err := s.describeValue(ctx, c, types[i].Val(), key, values[i])
 		if err != nil {
 			return nil, fmt.Errorf("key %q: %w", key, err)
 		}
@@ -114,140 +149,70 @@ func describe(ctx context.Context, c *redis.Client, keys []string) ([]string, er
 
 // expireTime returns the time at which a key expires, in ms, given the answer to
 // PEXPIRETIME. Before Redis 7.0 it can only be derived from the time that is
-// left, and is rounded to 10 s.
-func expireTime(ctx context.Context, c *redis.Client, key string, answer *redis.Cmd) (string, error) {
+// left.
+func (s Scope) expireTime(ctx context.Context, c *redis.Client, key string, answer *redis.Cmd) (string, error) {
 	at, err := answer.Int64()
-	if err == nil {
-		return strconv.FormatInt(at, 10), nil
-	}
-	if !strings.Contains(err.Error(), "unknown command") {
-		return "", err
-	}
-	left, err := c.PTTL(ctx, key).Result()
 	if err != nil {
-		return "", err
-	}
-	if left < 0 {
-		return "-1", nil
-	}
-	now, err := c.Time(ctx).Result()
-	if err != nil {
-		return "", err
-	}
-	return "about " + strconv.FormatInt(now.Add(left).UnixMilli()/10000, 10), nil
-}
-
-// readCommand returns the command that reads a value of a type, nil for a hash,
-// which takes more than one.
-func readCommand(typ, key string) []any {
-	switch typ {
-	case "string":
-		return []any{"GET", key}
-	case "list":
-		return []any{"LRANGE", key, 0, -1}
-	case "set":
-		return []any{"SMEMBERS", key}
-	case "zset":
-		return []any{"ZRANGE", key, 0, -1, "WITHSCORES"}
-	case "stream":
-		return []any{"XINFO", "STREAM", key, "FULL", "COUNT", 0}
-	case "hash":
-		return nil
-	}
-	return []any{"DUMP", key}
-}
-
-func describeValue(ctx context.Context, c *redis.Client, typ, key string, answer *redis.Cmd) (string, error) {
-	switch typ {
-	case "string":
-		s, err := answer.Text()
-		return strconv.Quote(s), err
-	case "list", "zset":
-		all, err := answer.StringSlice()
-		return fmt.Sprintf("%q", all), err
-	case "set":
-		all, err := answer.StringSlice()
-		sort.Strings(all)
-		return fmt.Sprintf("%q", all), err
-	case "hash":
-		return describeHash(ctx, c, key)
-	case "stream":
-		full, err := answer.Result()
+		if !unknownCommand(err) {
+			return "", err
+		}
+		left, err := c.PTTL(ctx, key).Result()
 		if err != nil {
 			return "", err
 		}
-		var b strings.Builder
-		render(&b, full)
-		return b.String(), nil
-	}
-	dump, err := answer.Text()
-	return fmt.Sprintf("%x", dump), err
-}
-
-func describeHash(ctx context.Context, c *redis.Client, key string) (string, error) {
-	all, err := c.HGetAll(ctx, key).Result()
-	if err != nil {
-		return "", err
-	}
-	var out []string
-	names := slices.Sorted(maps.Keys(all))
-	expiry := make(map[string]int64)
-	for some := range slices.Chunk(names, 1000) {
-		args := []any{"HPEXPIRETIME", key, "FIELDS", len(some)}
-		for _, f := range some {
-			args = append(args, f)
-		}
-		times, err := c.Do(ctx, args...).Int64Slice()
+		now, err := c.Time(ctx).Result()
 		if err != nil {
-			break // a server without field expiry
+			return "", err
 		}
-		for i, f := range some {
-			expiry[f] = times[i]
+		if at = -1; left >= 0 {
+			at = now.Add(left).UnixMilli()
 		}
 	}
-	for _, f := range names {
-		line := fmt.Sprintf("%q=%q", f, all[f])
-		if at := expiry[f]; at > 0 {
-			line += fmt.Sprintf("@%d", at)
-		}
-		out = append(out, line)
+	if at < 0 || !s.RoughExpiry {
+		return strconv.FormatInt(at, 10), nil
 	}
-	return strings.Join(out, " "), nil
+	return "about " + strconv.FormatInt((at+5000)/10000, 10) + "0000", nil
 }
 
-// notOfStreams are fields of XINFO that say how a stream is kept, not what it
-// is, or that older encodings do not carry.
-var notOfStreams = map[string]bool{
-	"radix-tree-keys": true, "radix-tree-nodes": true, "idle": true,
-	"seen-time": true, "active-time": true, "lag": true, "inactive": true,
-	"entries-added": true, "entries-read": true, "max-deleted-entry-id": true, "recorded-first-entry-id": true,
+// unknownCommand reports whether a server does not have the command.
+func unknownCommand(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "unknown command")
 }
 
-// render writes a nested reply, leaving out notOfStreams.
-func render(b *strings.Builder, v any) {
-	switch v := v.(type) {
-	case map[any]any:
-		names := make(map[string]any, len(v))
-		for k, x := range v {
-			names[fmt.Sprint(k)] = x
+// Access returns, for each key that the servers hold, for how many seconds it has
+// not been used or, where the server's maxmemory-policy is one of the LFU kind,
+// how often. It must be called before anything else that reads the keys.
+func Access(ctx context.Context, clients ...*redis.Client) (map[string]int64, error) {
+	all := make(map[string]int64)
+	for _, c := range clients {
+		policy, err := c.ConfigGet(ctx, "maxmemory-policy").Result()
+		if err != nil {
+			return nil, err
 		}
-		for _, k := range slices.Sorted(maps.Keys(names)) {
-			if !notOfStreams[k] {
-				fmt.Fprintf(b, "%s:", k)
-				render(b, names[k])
+		word := "IDLETIME"
+		if strings.HasSuffix(policy["maxmemory-policy"], "lfu") {
+			word = "FREQ"
+		}
+		err = scan(ctx, c, func(keys []string) error {
+			answers := make([]*redis.Cmd, len(keys))
+			_, _ = c.Pipelined(ctx, func(p redis.Pipeliner) error {
+				for i, key := range keys {
+					answers[i] = p.Do(ctx, "OBJECT", word, key)
+				}
+				return nil
+			})
+			for i, key := range keys {
+				n, err := answers[i].Int64()
+				if err != nil {
+					return fmt.Errorf("key %q: %w", key, err)
+				}
+				all[key] = n
 			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
-	case []any:
-		b.WriteByte('[')
-		for i := 0; i < len(v); i++ {
-			if name, ok := v[i].(string); ok && notOfStreams[name] {
-				i++
-				continue
-			}
-			render(b, v[i])
-		}
-		b.WriteByte(']')
-	default:
-		fmt.Fprintf(b, "%q ", fmt.Sprint(v))
 	}
+	return all, nil
 }

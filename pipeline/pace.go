@@ -1,0 +1,249 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// setRates makes the limiters that the options ask for.
+func (im *Importer) setRates() {
+	limiter := func(perSecond int64) *rate.Limiter {
+		if perSecond <= 0 {
+			return nil
+		}
+		// A tenth of a second at a time, so that the masters see an even stream.
+		return rate.NewLimiter(rate.Limit(perSecond), int(max(1, perSecond/10)))
+	}
+	im.bytesRate, im.keysRate = limiter(im.opts.Rate), limiter(im.opts.RateKeys)
+}
+
+// limit waits until a batch of so many bytes and keys may be sent.
+func (im *Importer) limit(bytes, keys int) error {
+	if im.bytesRate == nil && im.keysRate == nil {
+		return nil
+	}
+	from := time.Now()
+	defer func() { im.stats.limited.Add(int64(time.Since(from))) }()
+	for _, l := range []struct {
+		limiter *rate.Limiter
+		n       int
+	}{{im.bytesRate, bytes}, {im.keysRate, keys}} {
+		for n := l.n; l.limiter != nil && n > 0; {
+			step := min(n, l.limiter.Burst())
+			if err := l.limiter.WaitN(im.reading, step); err != nil {
+				return im.whyStopped()
+			}
+			n -= step
+		}
+	}
+	return nil
+}
+
+// A pace holds a master's lanes back while its replicas are behind.
+type pace struct {
+	gate atomic.Pointer[chan struct{}] // closed when the master may go on; nil when it may
+}
+
+// How far replicas may be behind, as parts of what makes the master cut them
+// off: the hard limit of the replicas' output buffers for stopping, the soft one
+// for going on. A replica acknowledges once a second, so it is never as far
+// behind as it looks.
+const (
+	paceEvery   = 100 * time.Millisecond
+	hardDefault = 256 << 20
+	softDefault = 64 << 20
+)
+
+// throttle waits while the replicas of a lane's master are too far behind.
+func (im *Importer) throttle(l *lane, b *batch) error {
+	p := l.pace
+	if p == nil || b.how == sendWait {
+		return nil
+	}
+	for {
+		gate := p.gate.Load()
+		if gate == nil {
+			return nil
+		}
+		select {
+		case <-*gate:
+		case <-im.ctx.Done():
+			return im.ctx.Err()
+		}
+	}
+}
+
+// paceOf returns the pace of the master at addr. im.mu is held.
+func (im *Importer) paceOf(addr string) *pace {
+	p := im.paces[addr]
+	if p == nil {
+		p = &pace{}
+		im.paces[addr] = p
+	}
+	return p
+}
+
+// paceReplicas watches how far the replicas of each master are behind, and stops
+// a master's lanes before it would cut a replica off: a replica that is cut off
+// starts over with a copy of everything, again and again.
+func (im *Importer) paceReplicas() {
+	t := time.NewTicker(paceEvery)
+	defer t.Stop()
+	limits := make(map[string][2]int64)
+	for {
+		select {
+		case <-t.C:
+		case <-im.ctx.Done():
+			im.openGates()
+			return
+		}
+		for _, m := range im.slotMap.Load().Masters {
+			if len(m.Replicas) == 0 {
+				continue
+			}
+			limit, ok := limits[m.Addr]
+			if !ok {
+				limit = im.bufferLimits(m.Addr)
+				limits[m.Addr] = limit
+			}
+			im.paceMaster(m.Addr, limit[0]/2, limit[1]/2)
+		}
+	}
+}
+
+// paceMaster closes the gate of a master whose replicas are behind by more than
+// stop bytes, and opens it when they are behind by less than start.
+func (im *Importer) paceMaster(addr string, stop, start int64) {
+	ctx, cancel := context.WithTimeout(im.ctx, probeTimeout)
+	defer cancel()
+	info, err := im.cluster.Info(ctx, addr, "replication")
+	im.mu.Lock()
+	p := im.paceOf(addr)
+	im.mu.Unlock()
+	if err != nil {
+		p.open() // whatever it is, waiting does not help
+		return
+	}
+	behind := replicasBehind(info)
+	switch gate := p.gate.Load(); {
+	case gate == nil && behind > stop:
+		c := make(chan struct{})
+		p.gate.Store(&c)
+		im.stats.paced.Add(1)
+	case gate != nil && behind < start:
+		p.open()
+	}
+}
+
+func (p *pace) open() {
+	if gate := p.gate.Swap(nil); gate != nil {
+		close(*gate)
+	}
+}
+
+func (im *Importer) openGates() {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	for _, p := range im.paces {
+		p.open()
+	}
+}
+
+// replicasBehind returns by how many bytes the slowest connected replica is
+// behind: "slave0:ip=..,port=..,state=online,offset=123,lag=0".
+func replicasBehind(info map[string]string) int64 {
+	offset, _ := strconv.ParseInt(info["master_repl_offset"], 10, 64)
+	var behind int64
+	for name, value := range info {
+		if !strings.HasPrefix(name, "slave") || !strings.Contains(value, "state=online") {
+			continue
+		}
+		for field := range strings.SplitSeq(value, ",") {
+			if text, ok := strings.CutPrefix(field, "offset="); ok {
+				if at, err := strconv.ParseInt(text, 10, 64); err == nil && at > 0 {
+					behind = max(behind, offset-at)
+				}
+			}
+		}
+	}
+	return behind
+}
+
+// bufferLimits returns the hard and the soft limit of the output buffers for
+// replicas, those of the default configuration where it may not be read.
+func (im *Importer) bufferLimits(addr string) [2]int64 {
+	limits := [2]int64{hardDefault, softDefault}
+	ctx, cancel := context.WithTimeout(im.ctx, probeTimeout)
+	defer cancel()
+	conf, err := im.cluster.Client(addr).ConfigGet(ctx, "client-output-buffer-limit").Result()
+	if err != nil {
+		return limits
+	}
+	words := strings.Fields(conf["client-output-buffer-limit"])
+	for i, w := range words {
+		if (w == "slave" || w == "replica") && i+2 < len(words) {
+			for j := range limits {
+				if n, err := strconv.ParseInt(words[i+1+j], 10, 64); err == nil && n > 0 {
+					limits[j] = n
+				} else if err == nil {
+					limits[j] = 1 << 40 // 0 is no limit
+				}
+			}
+		}
+	}
+	limits[1] = min(limits[1], limits[0])
+	return limits
+}
+
+// ErrTargetFull says that a master has no memory left.
+var ErrTargetFull = errors.New("the target is out of memory")
+
+// full describes a master that is out of memory.
+func (im *Importer) full(addr string, key []byte) error {
+	ctx, cancel := context.WithTimeout(im.ctx, probeTimeout)
+	defer cancel()
+	info, err := im.cluster.Info(ctx, addr, "memory")
+	if err != nil {
+		return fmt.Errorf("%w: %s, at key %q", ErrTargetFull, addr, key)
+	}
+	return fmt.Errorf("%w: %s uses %s of its maxmemory of %s, at key %q", ErrTargetFull, addr,
+		info["used_memory_human"], info["maxmemory_human"], key)
+}
+
+// warnFull says once that the import waits for memory.
+func (im *Importer) warnFull(addr string) {
+	im.fullOnce.Do(func() { im.opts.Warn(fmt.Sprintf("%s is out of memory: waiting until it has some", addr)) })
+}
+
+// evictedKeys returns how many keys all masters have evicted since they were
+// started, by address.
+func (im *Importer) evictedKeys(ctx context.Context) map[string]int64 {
+	counts := make(map[string]int64)
+	for _, m := range im.slotMap.Load().Masters {
+		info, err := im.cluster.Info(ctx, m.Addr, "stats")
+		if err != nil {
+			continue
+		}
+		if n, err := strconv.ParseInt(info["evicted_keys"], 10, 64); err == nil {
+			counts[m.Addr] = n
+		}
+	}
+	return counts
+}
+
+// countEvicted compares the masters' counts of evicted keys with those at the
+// start.
+func (im *Importer) countEvicted() {
+	ctx, cancel := context.WithTimeout(im.ctx, probeTimeout)
+	defer cancel()
+	for addr, n := range im.evictedKeys(ctx) {
+		im.stats.evicted.Add(max(0, n-im.evictedBefore[addr]))
+	}
+}
