@@ -16,12 +16,45 @@ type dialect struct {
 // payload.
 const restoreOverhead = 192
 
+// heads are the beginnings of a RESTORE command by its number of arguments.
+var heads = func() (h [10][len(restoreHead)]byte) {
+	for n := range h {
+		h[n] = [len(restoreHead)]byte([]byte(restoreHead))
+		h[n][1] = '0' + byte(n)
+	}
+	return h
+}()
+
+const restoreHead = "*4\r\n$7\r\nRESTORE\r\n$"
+
+// shortNumbers are the numbers below their count, with the end of the line
+// behind them; the last byte says how many bytes that is.
+var shortNumbers = func() (all [1024][8]byte) {
+	for n := range all {
+		text := strconv.AppendInt(all[n][:0], int64(n), 10)
+		text = append(text, '\r', '\n')
+		all[n][7] = byte(len(text))
+	}
+	return all
+}()
+
+// putNumber writes a number and the end of the line to b, which has room for 8
+// bytes more than that, and returns how many bytes these are.
+func putNumber(b []byte, n int) int {
+	if uint(n) < uint(len(shortNumbers)) {
+		short := &shortNumbers[n]
+		*(*[8]byte)(b) = *short
+		return int(short[7])
+	}
+	return len(append(strconv.AppendInt(b[:0], int64(n), 10), '\r', '\n'))
+}
+
 // appendRestore appends the command RESTORE for e to dst. prefix goes before the
 // key's name; ttl is the expiry as the dialect wants it, in milliseconds since
-// the epoch or from now, 0 for none. It does not allocate if dst has room for
-// restoreOverhead bytes beside prefix, key and payload.
+// the epoch or from now, 0 for none. dst must have room for restoreOverhead
+// bytes beside prefix, key and payload; nothing is allocated then.
 func appendRestore(dst []byte, d dialect, prefix []byte, e *rdbparse.Entry, ttl int64) []byte {
-	args := byte(4)
+	args := 4
 	if d.replace {
 		args++
 	}
@@ -30,28 +63,30 @@ func appendRestore(dst []byte, d dialect, prefix []byte, e *rdbparse.Entry, ttl 
 	if absolute {
 		args++
 	}
-	if freq {
-		args += 2
-	} else if idle {
+	if freq || idle {
 		args += 2
 	}
-	dst = append(dst, '*', '0'+args)
-	dst = append(dst, "\r\n$7\r\nRESTORE\r\n$"...)
-	dst = strconv.AppendUint(dst, uint64(len(prefix)+len(e.Key)), 10)
-	dst = append(dst, '\r', '\n')
-	dst = append(dst, prefix...)
-	dst = append(dst, e.Key...)
-	dst = append(dst, '\r', '\n')
+	b := dst[len(dst):cap(dst)]
+	*(*[len(restoreHead)]byte)(b) = heads[args]
+	n := len(restoreHead)
+	n += putNumber(b[n:], len(prefix)+len(e.Key))
+	n += copy(b[n:], prefix)
+	n += copy(b[n:], e.Key)
 	if ttl == 0 {
-		dst = append(dst, "$1\r\n0\r\n$"...)
+		*(*[10]byte)(b[n:]) = [10]byte{'\r', '\n', '$', '1', '\r', '\n', '0', '\r', '\n', '$'}
+		n += 10
 	} else {
-		dst = appendNumber(dst, ttl)
-		dst = append(dst, '$')
+		*(*[2]byte)(b[n:]) = [2]byte{'\r', '\n'}
+		n = len(appendNumber(b[:n+2], ttl))
+		b[n] = '$'
+		n++
 	}
-	dst = strconv.AppendUint(dst, uint64(rdbparse.PayloadSize(e)), 10)
+	n += putNumber(b[n:], rdbparse.PayloadSize(e))
+	dst = rdbparse.AppendPayload(dst[:len(dst)+n], e)
 	dst = append(dst, '\r', '\n')
-	dst = rdbparse.AppendPayload(dst, e)
-	dst = append(dst, '\r', '\n')
+	if args == 4 {
+		return dst
+	}
 	if d.replace {
 		dst = append(dst, "$7\r\nREPLACE\r\n"...)
 	}

@@ -105,6 +105,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 	im.started = time.Now()
 	im.makePool(len(m.Masters))
 	im.install(m)
+	im.warnEviction(ctx, m)
 	im.evictedBefore = im.evictedKeys(ctx)
 	for _, s := range im.target.servers {
 		im.runIDs[s.Addr] = s.RunID

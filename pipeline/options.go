@@ -77,6 +77,9 @@ type Options struct {
 	// Rate and RateKeys bound the bytes and keys sent per second, to all masters
 	// together; 0 is no bound.
 	Rate, RateKeys int64
+	// Expect is how many bytes are about to be imported, 0 if that is not known.
+	// It is for warnings only.
+	Expect int64
 	// WaitOnOOM waits when a master is out of memory, in place of stopping.
 	WaitOnOOM bool
 	// Marks makes Settled work, for checkpoints. There must then be one Feeder
@@ -86,7 +89,8 @@ type Options struct {
 	// goroutines, and the key is borrowed.
 	Refused func(Refusal)
 	// Warn is told, in one line of text, what a user should know while the
-	// import goes on. It is called from several goroutines.
+	// import goes on. It is called from several goroutines, and must not call the
+	// Importer.
 	Warn func(text string)
 }
 

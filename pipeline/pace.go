@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rdbimport/rdbimport/slotter"
 	"golang.org/x/time/rate"
 )
 
@@ -220,6 +221,29 @@ func (im *Importer) full(addr string, key []byte) error {
 // warnFull says once that the import waits for memory.
 func (im *Importer) warnFull(addr string) {
 	im.fullOnce.Do(func() { im.opts.Warn(fmt.Sprintf("%s is out of memory: waiting until it has some", addr)) })
+}
+
+// warnEviction says so when the masters would make room by dropping keys.
+func (im *Importer) warnEviction(ctx context.Context, m *slotter.Map) {
+	var free, full int64
+	policy := ""
+	for _, n := range m.Masters {
+		info, err := im.cluster.Info(ctx, n.Addr, "memory")
+		if err != nil {
+			return
+		}
+		limit, _ := strconv.ParseInt(info["maxmemory"], 10, 64)
+		used, _ := strconv.ParseInt(info["used_memory"], 10, 64)
+		if p := info["maxmemory_policy"]; limit > 0 && p != "" && p != "noeviction" {
+			policy = p
+			full++
+			free += max(0, limit-used)
+		}
+	}
+	if full > 0 && (im.opts.Expect == 0 || free < im.opts.Expect) {
+		im.opts.Warn(fmt.Sprintf("%d of %d masters drop keys when they are full (maxmemory-policy %s), and have room for %d MB: "+
+			"an import that does not fit loses keys", full, len(m.Masters), policy, free>>20))
+	}
 }
 
 // evictedKeys returns how many keys all masters have evicted since they were

@@ -28,7 +28,7 @@ type replyReader struct {
 }
 
 func newReplyReader(src io.Reader) *replyReader {
-	return &replyReader{src: src, buf: make([]byte, replyBuffer)}
+	return &replyReader{src: src, buf: make([]byte, replyBuffer), arrived: func() error { return nil }}
 }
 
 // fill reads more bytes behind those that are there.

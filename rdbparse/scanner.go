@@ -15,8 +15,8 @@ import (
 type Options struct {
 	// BufferSize is the size of the read buffer in bytes; 0 is 256 KiB.
 	BufferSize int
-	// MaxValue is the most bytes of one record that are held; a longer value
-	// gives an Entry that is Big. 0 is no limit.
+	// MaxValue is the most bytes of a value that are held; a longer one gives an
+	// Entry that is Big. 0 is no limit.
 	MaxValue int
 	// AnyVersion reads a dump of an unknown version as far as its types and
 	// opcodes are known.
@@ -91,9 +91,7 @@ var noPrefix = prefix{idle: -1, freq: -1}
 
 // NewScanner returns a Scanner of the dump that r begins with.
 func NewScanner(r io.Reader, opts Options) *Scanner {
-	s := &Scanner{w: window.New(r, opts.BufferSize), opts: opts, prefix: noPrefix}
-	s.w.SetLimit(opts.MaxValue)
-	return s
+	return &Scanner{w: window.New(r, opts.BufferSize), opts: opts, prefix: noPrefix}
 }
 
 // Entry returns the record that the last call of Next read. It is valid until
@@ -138,6 +136,9 @@ func (s *Scanner) Next() bool {
 	}
 	w := s.w
 	w.Unmark()
+	if s.fastKey() {
+		return true
+	}
 	for {
 		at := w.Offset()
 		op := w.Byte()
@@ -223,6 +224,10 @@ func (s *Scanner) key(row *TypeInfo, at int64) bool {
 		return s.fail("a key")
 	}
 	value := w.Pos()
+	if s.opts.MaxValue > 0 {
+		w.SetLimit(value + s.opts.MaxValue)
+		defer w.SetLimit(0)
+	}
 	s.skipValue(w, row)
 	if err := w.Err(); err != nil {
 		if err == window.ErrTooLong {

@@ -96,6 +96,9 @@ func (w *Window) SetLimit(n int) { w.limit = n }
 // Buffered returns the bytes at hand behind the cursor.
 func (w *Window) Buffered() []byte { return w.b[w.i:] }
 
+// Advance moves the cursor over n bytes, which must be at hand.
+func (w *Window) Advance(n int) { w.i += n }
+
 // Mark sets the mark at the cursor.
 func (w *Window) Mark() { w.mark = w.i }
 

@@ -1,0 +1,134 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/rdbimport/rdbimport/bench/dataset"
+	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/element"
+	"github.com/rdbimport/rdbimport/slotter"
+)
+
+// newSink returns an Importer whose lanes lead nowhere: what is put into them
+// goes straight back into the pool. stop ends it.
+func newSink(masters int, opts Options) (im *Importer, stop func()) {
+	opts.Databases.Only = AllDatabases
+	im = &Importer{opts: opts.withDefaults(), redo: newQueue(), stopped: make(chan struct{}),
+		byPlace: make(map[place]*lane), paces: make(map[string]*pace)}
+	im.ctx, im.cancel = context.WithCancelCause(context.Background())
+	im.reading, im.endRead = context.WithCancel(im.ctx)
+	im.target = target{care: makeCare(element.ServerVersion{Version: 700}, false), maxCommand: maxBulkDefault,
+		version: element.ServerVersion{Version: 700}}
+	im.dialect = dialect{absolute: true}
+	im.marks.startMarks(Mark{}, false)
+	im.clock.now.Store(1)
+	nodes := make([]slotter.Master, masters)
+	owned := make([][]slotter.Range, masters)
+	for i := range nodes {
+		nodes[i] = slotter.Master{ID: fmt.Sprint(i), Addr: fmt.Sprintf("sink:%d", i)}
+		owned[i] = []slotter.Range{{First: uint16(i * slotter.Slots / masters), Last: uint16((i+1)*slotter.Slots/masters - 1)}}
+	}
+	m, err := slotter.NewMap(nodes, owned)
+	if err != nil {
+		panic(err)
+	}
+	im.makePool(masters)
+	im.slotMap.Store(m)
+	im.setRoutes(newRoutes(m))
+	for _, n := range nodes {
+		p := place{addr: n.Addr}
+		l := newLane(im, p, int32(len(im.lanes)))
+		im.lanes = append(im.lanes, l)
+		im.byPlace[p] = l
+		im.work.Go(l.swallow)
+	}
+	return im, func() {
+		im.cancel(nil)
+		im.work.Wait()
+	}
+}
+
+// swallow takes what is in the queue of l and gives it back to the pool.
+func (l *lane) swallow() {
+	for {
+		if b := l.queue.take(); b != nil {
+			l.im.put(b)
+			continue
+		}
+		select {
+		case <-l.queue.ready:
+		case <-l.im.ctx.Done():
+			return
+		}
+	}
+}
+
+// benchDump returns the dump that RDBIMPORT_BENCH_FILE names, or a small one of
+// mixed keys.
+func benchDump(tb testing.TB) []byte {
+	tb.Helper()
+	if name := os.Getenv("RDBIMPORT_BENCH_FILE"); name != "" {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return data
+	}
+	var buf bytes.Buffer
+	if _, err := dataset.Mixed(&buf, 50000, 1); err != nil {
+		tb.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+// BenchmarkFeed scans and encodes a dump for sinks in place of masters.
+func BenchmarkFeed(b *testing.B) {
+	dump := benchDump(b)
+	for _, masters := range []int{3, 30, 300} {
+		b.Run(fmt.Sprintf("masters=%d", masters), func(b *testing.B) {
+			im, stop := newSink(masters, Options{})
+			defer stop()
+			f := im.NewFeeder()
+			b.SetBytes(int64(len(dump)))
+			b.ReportAllocs()
+			for b.Loop() {
+				f.NewSource()
+				if err := f.Feed(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{})); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(im.stats.read.Load())/b.Elapsed().Seconds()/1e6, "Mkeys/s")
+		})
+	}
+}
+
+// TestFeedAllocations expects scanning and encoding to allocate nothing per key.
+func TestFeedAllocations(t *testing.T) {
+	dump := benchDump(t)
+	im, stop := newSink(3, Options{})
+	defer stop()
+	f := im.NewFeeder()
+	feed := func() {
+		f.NewSource()
+		if err := f.Feed(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 20 { // until every batch has been used and has its size
+		feed()
+	}
+	before := im.stats.read.Load()
+	allocs := testing.AllocsPerRun(3, feed)
+	keys := (im.stats.read.Load() - before) / 4
+	if keys < 10000 {
+		t.Fatalf("%d keys a run are too few", keys)
+	}
+	// A scanner and its buffer are made for each run, and nothing else.
+	if allocs > 50 {
+		t.Errorf("%v allocations for %d keys", allocs, keys)
+	}
+}
