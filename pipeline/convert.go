@@ -33,14 +33,19 @@ type care [3 << 8]careful
 type careful uint8
 
 const (
-	careNone  careful = iota
-	careLarge         // if the value is large or compressed
+	careNone   careful = iota
+	careLarge          // if the value, which is one string, is large or compressed
+	careNested         // if strings in the value are large, compressed ones too
 	careAlways
 )
 
-// largeValue is the number of bytes from which on a value of type careLarge may
-// hold an element of which the servers disagree.
-const largeValue = 16 << 10
+// Bounds from which on a value may hold an element of which the servers disagree,
+// in bytes: of a value, and of one of which parts may be compressed. LZF makes 3
+// bytes of 264 at best.
+const (
+	largeValue      = 16 << 10
+	largeCompressed = largeValue * 3 / 264
+)
 
 // serverVersion returns what decides which types a server knows.
 func serverVersion(s slotter.Server) element.ServerVersion {
@@ -55,14 +60,16 @@ func makeCare(s element.ServerVersion, allowModules bool) *care {
 	var c care
 	for _, t := range rdbparse.Types() {
 		info := t.Type.Info()
-		plan := element.Plan(info, s)
 		switch {
-		case plan.Verb != element.AsIs:
+		case element.Plan(info, s).Verb != element.AsIs:
 			c[t.Type] = careAlways
 		case t.Type == rdbparse.TypeModule2 && killsServer(s) && !allowModules:
 			c[t.Type] = careAlways
-		case t.Kind != rdbparse.KindString && t.Kind != rdbparse.KindModule && element.CanOpen(info):
+		case !element.HasListpack(t.Type):
+		case t.Type == rdbparse.TypeHashListpack || t.Type == rdbparse.TypeZSetListpack || t.Type == rdbparse.TypeSetListpack:
 			c[t.Type] = careLarge
+		default:
+			c[t.Type] = careNested
 		}
 	}
 	return &c
@@ -74,21 +81,36 @@ func killsServer(s element.ServerVersion) bool { return !s.Valkey && s.Version <
 
 // needsCare reports whether e cannot be sent without a closer look.
 func (t *target) needsCare(e *rdbparse.Entry) bool {
+	if e.Meta != nil && !t.keyMeta {
+		return true
+	}
 	switch t.care[e.Type.Type] {
 	case careNone:
-		return e.Meta != nil && !t.keyMeta
+		return false
 	case careLarge:
-		return len(e.Value) >= largeValue || len(e.Value) > 0 && e.Value[0] >= 0xc0 || e.Meta != nil && !t.keyMeta
+		return len(e.Value) >= largeValue || len(e.Value) > 0 && e.Value[0] >= 0xc0
+	case careNested:
+		return len(e.Value) >= largeCompressed
 	}
 	return true
 }
+
+// maxKept is the most bytes of a buffer that are kept for the next value.
+const maxKept = 1 << 20
 
 // convert makes of e an entry that the target can read. It returns nil if there
 // is none: e is then counted.
 func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 	im := f.im
-	v := element.Value{Type: e.Type, Raw: e.Value, Fields: e.Fields}
-	if e.Type.Type == rdbparse.TypeModule2 {
+	if e.Big {
+		return e, nil // there are no bytes to look at
+	}
+	now := im.clock.now.Load()
+	if e.Expires && e.ExpireAt <= now {
+		f.counts.expired++ // whatever else is the matter with it
+		return nil, nil
+	}
+	if e.Type.Type == rdbparse.TypeModule2 && killsServer(im.target.version) && !im.opts.AllowModules {
 		f.refuse(e, fmt.Sprintf("module type %s: %s would exit if the module is not loaded (--allow-modules sends it)",
 			rdbparse.ModuleName(e.Value), im.target.oldest))
 		return nil, nil
@@ -98,34 +120,48 @@ func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 	if !im.target.keyMeta {
 		out.Meta = nil
 	}
+	if cap(f.convertBuf) > maxKept {
+		f.convertBuf = nil
+	}
+	v := element.Value{Type: e.Type, Raw: e.Value, Fields: e.Fields}
 	plan, err := element.PlanValue(v, im.target.version, im.target.version.BackLengths())
-	if err == nil && plan.Verb == element.Refuse {
-		f.refuse(e, plan.Reason)
-		return nil, nil
-	}
-	if err == nil && plan.Verb == element.AsIs {
-		return out, nil
-	}
-	if err == nil {
+	if err == nil && plan.Verb == element.Rewrite {
 		f.convertBuf, err = element.Convert(f.convertBuf[:0], v, plan.To, element.Options{
-			DropFieldExpiry: im.opts.DropFieldTTL, Now: im.clock.now.Load(), Back: plan.Back,
+			DropFieldExpiry: im.opts.DropFieldTTL, Now: now, Back: plan.Back,
 		})
 	}
 	switch {
-	case errors.Is(err, element.ErrEmpty):
-		f.counts.filtered++
-		return nil, nil
-	case errors.Is(err, element.ErrFieldExpiry):
-		f.refuse(e, fmt.Sprintf("its fields expire, and %s cannot keep that (--drop-field-ttl keeps the fields for ever)", im.target.oldest))
-		return nil, nil
-	case errors.Is(err, element.ErrDamaged):
-		return nil, f.damaged(e, err)
 	case err != nil:
-		f.refuse(e, err.Error())
+		return nil, f.notConverted(e, plan, err)
+	case plan.Verb == element.Refuse:
+		f.refuse(e, plan.Reason)
 		return nil, nil
+	case plan.Verb == element.Rewrite:
+		out.Type, out.Value = plan.To.Info(), f.convertBuf
 	}
-	out.Type, out.Value = plan.To.Info(), f.convertBuf
 	return out, nil
+}
+
+// notConverted counts a value that could not be rewritten as planned, or returns
+// the error that stops the import.
+func (f *Feeder) notConverted(e *rdbparse.Entry, plan element.Action, err error) error {
+	switch {
+	case errors.Is(err, element.ErrEmpty):
+		if plan.FieldExpiry && !isEmpty(element.Value{Type: e.Type, Raw: e.Value}) {
+			f.counts.expired++ // with all of its fields
+		} else {
+			f.counts.filtered++
+		}
+	case errors.Is(err, element.ErrFieldExpiry) && plan.FieldExpiry:
+		f.refuse(e, fmt.Sprintf("its fields expire, and %s cannot keep that (--drop-field-ttl keeps the fields for ever)", f.im.target.oldest))
+	case errors.Is(err, element.ErrFieldExpiry):
+		f.refuse(e, fmt.Sprintf("its fields expire later than %s can hold", f.im.target.oldest))
+	case errors.Is(err, element.ErrDamaged):
+		return f.damaged(e, err)
+	default:
+		f.refuse(e, err.Error())
+	}
+	return nil
 }
 
 // damaged counts a value that does not fit its own encoding, or returns the

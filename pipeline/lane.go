@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
@@ -23,6 +22,7 @@ type lane struct {
 	pace        *pace
 	conn        atomic.Pointer[connection]
 	since       atomic.Int64 // when its present trouble began, in ns since the epoch; 0 if all is well
+	latest      atomic.Int64 // when it last had trouble
 
 	// Of the writer.
 	scratch []byte
@@ -54,7 +54,10 @@ func (l *lane) run() {
 		}
 		conn, err := l.dial()
 		if err != nil {
-			l.giveBack(b, err)
+			// The others would fare no better, and each try takes its time.
+			for ; b != nil; b = l.queue.take() {
+				l.pass(b, err)
+			}
 			continue
 		}
 		l.serve(conn, b)
@@ -256,7 +259,7 @@ func (l *lane) pass(b *batch, failed error) {
 	case l.im.ctx.Err() != nil:
 		// Everything stops: what is open stays unsettled.
 	case failed != nil:
-		l.giveBack(b, fmt.Errorf("connection to %s: %w", l.place.addr, failed))
+		l.giveBack(b, failed)
 	default:
 		l.im.redo.put(b)
 	}

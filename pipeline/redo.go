@@ -125,13 +125,24 @@ func (im *Importer) direction(r *routes, b *batch, i int) (sending, *lane) {
 // lasted too long.
 func (im *Importer) trouble(l *lane, err error) {
 	now := time.Now().UnixNano()
+	quiet := time.Duration(now - l.latest.Swap(now))
 	if l.since.CompareAndSwap(0, now) {
 		return
 	}
-	if d := time.Duration(now - l.since.Load()); d > im.opts.RetryTimeout && d < time.Duration(now) && im.ctx.Err() == nil {
+	since := l.since.Load()
+	if quiet > forgotten {
+		// Nothing was asked of it for a while: this is another trouble.
+		l.since.CompareAndSwap(since, now)
+		return
+	}
+	if d := time.Duration(now - since); d > im.opts.RetryTimeout && since != 0 && im.ctx.Err() == nil {
 		im.abort(fmt.Errorf("%w for %v: %s: %w", ErrNoProgress, d.Round(time.Second), l.name(), err))
 	}
 }
+
+// forgotten is the time after which trouble with a lane is a new one: longer
+// than any pause between two tries.
+const forgotten = 20 * time.Second
 
 // ErrNoProgress says that a master accepted nothing for the retry timeout.
 var ErrNoProgress = errors.New("no progress")

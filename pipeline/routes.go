@@ -108,7 +108,11 @@ func (im *Importer) refreshMap() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(im.ctx, mapTimeout)
-		if m, err := im.cluster.Map(ctx); err == nil {
+		m, err := im.cluster.MapFrom(ctx, im.troubled()...)
+		if err != nil {
+			m, err = im.cluster.Map(ctx)
+		}
+		if err == nil {
 			im.install(m)
 		}
 		cancel()
@@ -116,8 +120,23 @@ func (im *Importer) refreshMap() {
 	}
 }
 
-// mapTimeout bounds one fetch of the slot map.
-const mapTimeout = 5 * time.Second
+// mapTimeout bounds one fetch of the slot map. Nodes that do not answer take
+// their time before the next one is asked.
+const mapTimeout = 20 * time.Second
+
+// troubled returns the addresses of the masters that do not get on: the others
+// know better what has become of them.
+func (im *Importer) troubled() []string {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	var all []string
+	for _, l := range im.lanes {
+		if l.since.Load() != 0 && l.place.addr != nowhere {
+			all = append(all, l.place.addr)
+		}
+	}
+	return all
+}
 
 // A place is what a lane leads to.
 type place struct {

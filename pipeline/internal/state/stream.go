@@ -76,6 +76,6 @@ func render(b *strings.Builder, v any) {
 		}
 		b.WriteByte(']')
 	default:
-		fmt.Fprintf(b, "%q ", fmt.Sprint(v))
+		b.WriteString(quote(fmt.Sprint(v)) + " ")
 	}
 }

@@ -2,6 +2,8 @@ package state
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,6 +30,8 @@ func readCommand(typ, key string) []any {
 		return []any{"XINFO", "STREAM", key, "FULL", "COUNT", 0} // go-redis leaves out a COUNT of 0, which is all
 	case "hash":
 		return []any{"HGETALL", key}
+	case "vectorset":
+		return []any{"VRANDMEMBER", key, 1 << 30}
 	}
 	return []any{"DUMP", key}
 }
@@ -36,14 +40,14 @@ func (s Scope) describeValue(ctx context.Context, c *redis.Client, typ, key stri
 	switch typ {
 	case "string":
 		s, err := answer.Text()
-		return strconv.Quote(s), err
+		return quote(s), err
 	case "list":
 		all, err := answer.StringSlice()
-		return fmt.Sprintf("%q", all), err
+		return quoteAll(all), err
 	case "set":
 		all, err := answer.StringSlice()
 		sort.Strings(all)
-		return fmt.Sprintf("%q", all), err
+		return quoteAll(all), err
 	case "zset":
 		return describeSortedSet(answer)
 	case "hash":
@@ -58,9 +62,34 @@ func (s Scope) describeValue(ctx context.Context, c *redis.Client, typ, key stri
 			return "", err
 		}
 		return s.describeStream(full)
+	case "vectorset":
+		all, err := answer.StringSlice()
+		if err != nil {
+			return "", err
+		}
+		return describeVectorSet(ctx, c, key, all)
 	}
 	dump, err := answer.Text()
 	return fmt.Sprintf("%x", dump), err
+}
+
+// longText is the length in bytes from which on a text is not rendered whole.
+const longText = 500
+
+// quote renders a text. Of a long one it renders the beginning and a checksum.
+func quote(s string) string {
+	if len(s) < longText {
+		return strconv.Quote(s)
+	}
+	return fmt.Sprintf("%q… (%d bytes, sha256 %x)", s[:50], len(s), sha256.Sum256([]byte(s)))
+}
+
+func quoteAll(all []string) string {
+	quoted := make([]string, len(all))
+	for i, s := range all {
+		quoted[i] = quote(s)
+	}
+	return "[" + strings.Join(quoted, " ") + "]"
 }
 
 // describeSortedSet renders members in order. The same score is not the same text
@@ -80,7 +109,7 @@ func describeSortedSet(answer *redis.Cmd) (string, error) {
 		if score == 0 {
 			score = 0 // minus zero too
 		}
-		fmt.Fprintf(&b, "%q:%s ", all[i], strconv.FormatFloat(score, 'g', -1, 64))
+		fmt.Fprintf(&b, "%s:%s ", quote(all[i]), strconv.FormatFloat(score, 'g', -1, 64))
 	}
 	return b.String(), nil
 }
@@ -112,11 +141,31 @@ func describeHash(ctx context.Context, c *redis.Client, key string, pairs []stri
 	}
 	var out []string
 	for _, f := range names {
-		line := fmt.Sprintf("%q=%q", f, all[f])
+		line := quote(f) + "=" + quote(all[f])
 		if at := expiry[f]; at > 0 {
 			line += fmt.Sprintf("@%d", at)
 		}
 		out = append(out, line)
 	}
 	return strings.Join(out, " "), nil
+}
+
+// describeVectorSet renders the vector and the attributes of each element, not how
+// they are linked.
+func describeVectorSet(ctx context.Context, c *redis.Client, key string, elements []string) (string, error) {
+	sort.Strings(elements)
+	var b strings.Builder
+	for _, el := range elements {
+		vector, err := c.Do(ctx, "VEMB", key, el, "RAW").Slice()
+		if err != nil {
+			return "", err
+		}
+		attributes, err := c.Do(ctx, "VGETATTR", key, el).Text()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return "", err
+		}
+		fmt.Fprintf(&b, "%q:%q", el, attributes)
+		render(&b, vector)
+	}
+	return b.String(), nil
 }
