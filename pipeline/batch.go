@@ -53,8 +53,9 @@ const (
 type batch struct {
 	buf   []byte
 	cmds  []command
-	open  int // commands that are not settled
-	acked int // of these, how many wait for replicas
+	open  int   // commands that are not settled
+	acked int   // of these, how many wait for replicas
+	large int64 // bytes of Importer.large that it has
 
 	// low is the offset in the dump of the first command while any is open, none
 	// otherwise. It is read by others.
@@ -69,14 +70,14 @@ type batch struct {
 	wait bool      // a reply asked to try later: back off
 }
 
-// reset empties b for new commands. A buffer that one large value made grow is
-// given up, so that it does not stay in memory.
+// reset empties b for new commands. The buffer of a large command is given up,
+// so that it does not stay in memory.
 func (b *batch) reset(size int) {
-	if cap(b.buf) > 2*size {
-		b.buf = make([]byte, 0, size)
+	if cap(b.buf) > size {
+		b.buf = nil
 	}
 	b.buf, b.cmds, b.part = b.buf[:0], b.cmds[:0], b.part[:0]
-	b.open, b.acked, b.how, b.due, b.try, b.lane, b.wait = 0, 0, sendPlain, time.Time{}, 0, nil, false
+	b.open, b.acked, b.large, b.how, b.due, b.try, b.lane, b.wait = 0, 0, 0, sendPlain, time.Time{}, 0, nil, false
 	b.low.Store(none)
 }
 

@@ -34,8 +34,8 @@ type careful uint8
 
 const (
 	careNone   careful = iota
-	careLarge          // if the value, which is one string, is large or compressed
-	careNested         // if strings in the value are large, compressed ones too
+	careLarge          // if the listpack that is the value is large
+	careNested         // if a listpack in the value is large
 	careAlways
 )
 
@@ -88,11 +88,16 @@ func (t *target) needsCare(e *rdbparse.Entry) bool {
 	case careNone:
 		return false
 	case careLarge:
-		return len(e.Value) >= largeValue || len(e.Value) > 0 && e.Value[0] >= 0xc0
+		compressed := len(e.Value) > 0 && e.Value[0] >= 0xc0
+		return (compressed || len(e.Value) >= largeValue) && hasLargeListpack(e)
 	case careNested:
-		return len(e.Value) >= largeCompressed
+		return len(e.Value) >= largeCompressed && hasLargeListpack(e)
 	}
 	return true
+}
+
+func hasLargeListpack(e *rdbparse.Entry) bool {
+	return element.HasLargeListpack(element.Value{Type: e.Type, Raw: e.Value})
 }
 
 // maxKept is the most bytes of a buffer that are kept for the next value.

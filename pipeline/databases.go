@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
 )
@@ -18,8 +19,6 @@ type databases struct {
 	begun   bool
 	last    uint32 // database of the last key
 	ignored bool   // keys of it are left out
-	used    bool   // one database has been sent
-	first   uint32 // the one sent first
 	many    bool   // the target has several databases
 }
 
@@ -50,13 +49,26 @@ func (f *Feeder) changeDB(e *rdbparse.Entry) error {
 			f.db = e.DB
 			clear(f.lanes)
 		}
-	case d.used && d.first != e.DB:
-		return fmt.Errorf("%w: %d, and now %d, at key %q; the target has one", ErrDatabases, d.first, e.DB, e.Key)
-	}
-	if !d.ignored && !d.used {
-		d.used, d.first = true, e.DB
+	default:
+		if first, ok := f.im.onlyDB.claim(e.DB); !ok {
+			return fmt.Errorf("%w: %d, and now %d, at key %q; the target has one", ErrDatabases, first, e.DB, e.Key)
+		}
 	}
 	return nil
+}
+
+// A claim is the one database that all sources of an import may hold.
+type claim struct {
+	db atomic.Int64 // plus one; 0 before the first key
+}
+
+// claim takes db for all, and reports whether it is the one that was taken.
+func (c *claim) claim(db uint32) (first uint32, ok bool) {
+	if c.db.CompareAndSwap(0, int64(db)+1) {
+		return db, true
+	}
+	first = uint32(c.db.Load() - 1)
+	return first, first == db
 }
 
 // DatabasePrefix returns the prefix for keys of database db.

@@ -79,6 +79,9 @@ func (f *Feeder) scan(sc *rdbparse.Scanner) error {
 	return sc.Err()
 }
 
+// KeysRead returns how many keys of the present source f has met.
+func (f *Feeder) KeysRead() int64 { return f.met }
+
 // mark notes how far the dump has been read.
 func (f *Feeder) mark(sc *rdbparse.Scanner) {
 	im := f.im
@@ -197,28 +200,35 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	b.buf = appendRestore(b.buf, f.im.dialect, f.prefix, e, ttl)
 	b.cmds = append(b.cmds, command{offset: e.Offset, end: uint32(len(b.buf))})
 	b.open++
+	if size > f.im.batchSize {
+		return f.handOver(int(m)) // it must not wait while it holds so much memory
+	}
 	return nil
+}
+
+// handOver gives the batch being filled for a master to its lane.
+func (f *Feeder) handOver(m int) error {
+	b := f.filling[m]
+	if b == nil {
+		return nil
+	}
+	f.filling[m] = nil
+	err := f.im.limit(len(b.buf), len(b.cmds))
+	b.lane.queue.put(b)
+	f.publish()
+	return err
 }
 
 // nextBatch hands over the batch being filled for a master and returns one that
 // has room for size bytes, of an entry at offset.
 func (f *Feeder) nextBatch(m, size int, offset int64) (*batch, error) {
 	im := f.im
-	if b := f.filling[m]; b != nil {
-		f.filling[m] = nil
-		if err := im.limit(len(b.buf), len(b.cmds)); err != nil {
-			b.lane.queue.put(b)
-			return nil, err
-		}
-		b.lane.queue.put(b)
-		f.publish()
-	}
-	b, err := f.takeBatch()
-	if err != nil {
+	if err := f.handOver(m); err != nil {
 		return nil, err
 	}
-	if cap(b.buf) < size {
-		b.buf = make([]byte, 0, max(size, im.batchSize))
+	b, err := f.takeBatch(size)
+	if err != nil {
+		return nil, err
 	}
 	lanes := im.opts.Lanes
 	if lanes > 1 {
@@ -234,23 +244,38 @@ func (f *Feeder) nextBatch(m, size int, offset int64) (*batch, error) {
 	return b, nil
 }
 
-// takeBatch takes a batch from the pool. There are more batches than can be open
-// in all Feeders, so one comes back sooner or later.
-func (f *Feeder) takeBatch() (*batch, error) {
+// takeBatch takes a batch from the pool and gives it room for size bytes. There
+// are more batches than can be open in all Feeders, and none that is open holds
+// memory for large commands, so what is waited for comes sooner or later.
+func (f *Feeder) takeBatch(size int) (*batch, error) {
 	im := f.im
+	var b *batch
 	select {
-	case b := <-im.pool:
-		return b, nil
+	case b = <-im.pool:
 	default:
+		from := time.Now()
+		select {
+		case b = <-im.pool:
+			im.stats.waited.Add(int64(time.Since(from)))
+		case <-im.reading.Done():
+			return nil, im.whyStopped()
+		}
 	}
-	from := time.Now()
-	defer func() { im.stats.waited.Add(int64(time.Since(from))) }()
-	select {
-	case b := <-im.pool:
-		return b, nil
-	case <-im.reading.Done():
-		return nil, im.whyStopped()
+	switch {
+	case size > im.batchSize:
+		from := time.Now()
+		b.large = min(int64(size), im.largeMax)
+		if err := im.large.Acquire(im.reading, b.large); err != nil {
+			b.large = 0
+			im.pool <- b
+			return nil, im.whyStopped()
+		}
+		im.stats.waited.Add(int64(time.Since(from)))
+		b.buf = make([]byte, 0, size)
+	case cap(b.buf) == 0:
+		b.buf = make([]byte, 0, im.batchSize)
 	}
+	return b, nil
 }
 
 // adopt makes r the routes by which f sends. What is in open batches goes to

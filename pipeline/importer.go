@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rdbimport/rdbimport/slotter"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 )
 
@@ -23,7 +24,12 @@ type Importer struct {
 	// batchSize is the size of a batch's buffer in bytes.
 	batchSize int
 
-	pool    chan *batch
+	pool chan *batch
+	// large is the memory for commands that are larger than a batch, largeMax
+	// bytes in all. One that is larger than that has it alone.
+	large    *semaphore.Weighted
+	largeMax int64
+
 	redo    *queue
 	routes  atomic.Pointer[routes]
 	slotMap atomic.Pointer[slotter.Map]
@@ -47,6 +53,8 @@ type Importer struct {
 	stats stats
 	clock clock
 	marks marks
+	// onlyDB is the database of the dumps where the target has room for one.
+	onlyDB claim
 
 	// ctx ends everything; stop only the reading of sources.
 	ctx      context.Context
@@ -121,12 +129,15 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 // maxBatches bounds the number of batches, and with it the room of the pool.
 const maxBatches = 1 << 14
 
-// makePool makes the batches that the memory budget allows.
+// makePool makes the batches that the memory budget allows. Half of it is for
+// commands that are larger than a batch.
 func (im *Importer) makePool(masters int) {
 	lanes := max(1, masters*im.opts.Lanes)
-	size := im.opts.Memory / int64(batchesPerLane*lanes)
-	im.batchSize = int(min(max(size, minBatch), maxBatch))
-	n := int(min(max(im.opts.Memory/int64(im.batchSize), int64(2*lanes+2)), maxBatches))
+	half := im.opts.Memory / 2
+	im.large = semaphore.NewWeighted(half)
+	im.largeMax = half
+	im.batchSize = int(min(max(half/int64(batchesPerLane*lanes), minBatch), maxBatch))
+	n := int(min(max(half/int64(im.batchSize), int64(2*lanes+2)), maxBatches))
 	im.pool = make(chan *batch, maxBatches)
 	im.growPool(n)
 }
@@ -144,6 +155,9 @@ func (im *Importer) growPool(n int) {
 
 // put gives a settled batch back.
 func (im *Importer) put(b *batch) {
+	if b.large > 0 {
+		im.large.Release(b.large)
+	}
 	b.reset(im.batchSize)
 	im.pool <- b
 }
