@@ -194,6 +194,8 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	if b == nil || len(b.buf)+size > cap(b.buf) {
 		var err error
 		if b, err = f.nextBatch(int(m), size, e.Offset); err != nil {
+			f.met--
+			f.counts.read--
 			return err
 		}
 	}

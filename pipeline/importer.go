@@ -53,6 +53,7 @@ type Importer struct {
 	stats stats
 	clock clock
 	marks marks
+	libs  libraries
 	// onlyDB is the database of the dumps where the target has room for one.
 	onlyDB claim
 

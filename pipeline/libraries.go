@@ -6,13 +6,15 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/redis/go-redis/v9"
 )
 
-// libraries are the function libraries and scripts that a Feeder has loaded.
+// libraries are the function libraries and scripts that an import has loaded.
 type libraries struct {
+	mu   sync.Mutex
 	seen map[[sha1.Size]byte]bool
 }
 
@@ -39,6 +41,8 @@ func (f *Feeder) record(e *rdbparse.Entry) error {
 // once reports whether code was not met before.
 func (l *libraries) once(code []byte) bool {
 	sum := sha1.Sum(code)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.seen[sum] {
 		return false
 	}
@@ -51,7 +55,7 @@ func (l *libraries) once(code []byte) bool {
 
 // script loads a script of EVAL's cache on every master.
 func (f *Feeder) script(code []byte) error {
-	if !f.libs.once(code) {
+	if !f.im.libs.once(code) {
 		return nil
 	}
 	for _, addr := range f.masters() {
@@ -68,7 +72,7 @@ func (f *Feeder) script(code []byte) error {
 
 // function loads a function library on every master.
 func (f *Feeder) function(code []byte) error {
-	if !f.libs.once(code) {
+	if !f.im.libs.once(code) {
 		return nil
 	}
 	name := libraryName(code)

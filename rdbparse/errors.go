@@ -46,8 +46,10 @@ func (e *FormatError) Unwrap() error { return e.Err }
 // reason makes an error of the window one of this package's reasons.
 func reason(err error) error {
 	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case err == io.ErrUnexpectedEOF:
 		return ErrTruncated
+	case errors.Is(err, io.ErrUnexpectedEOF): // a source that says it better
+		return fmt.Errorf("%w: %w", ErrTruncated, err)
 	case isFormat(err):
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}

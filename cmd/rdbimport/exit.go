@@ -16,7 +16,7 @@ const (
 	exitStart       = 1   // could not start, nothing written
 	exitStopped     = 2   // stopped part-way
 	exitDamaged     = 3   // the input is damaged
-	exitRefused     = 4   // finished, but some keys were refused
+	exitRefused     = 4   // finished, but not everything could be imported
 	exitInterrupted = 130 // SIGINT or SIGTERM
 )
 
@@ -25,8 +25,8 @@ var (
 	// errPartly is the error of an import that came to its end without putting
 	// everything where it should be. The report says what is missing.
 	errPartly = errors.New("finished, but not everything could be imported")
-	// errTypes is the error of --check about values that cannot be restored.
-	errTypes = errors.New("the dump holds values that the target cannot take")
+	// errTypes is the error of --check about what cannot be restored.
+	errTypes = errors.New("the dump holds what the target cannot take")
 )
 
 // A usageError is a mistake in the command line.
@@ -71,6 +71,10 @@ var damage = []error{
 }
 
 func isDamage(err error) bool {
+	var value *pipeline.DamagedError
+	if errors.As(err, &value) {
+		return true
+	}
 	for _, d := range damage {
 		if errors.Is(err, d) {
 			return true

@@ -17,6 +17,9 @@ import (
 // importFlags are the flags of an import as they were written.
 type importFlags struct {
 	onConflict  string
+	onError     string
+	dropTTL     bool
+	modules     bool
 	db          int
 	mergeDBs    bool
 	dbPrefix    string
@@ -57,18 +60,21 @@ func newImportFlags() *importFlags {
 
 func (f *importFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.onConflict, "on-conflict", "fail", "`POLICY` for a key that exists: fail (unless value and expiry are the same), replace or skip")
+	fs.StringVar(&f.onError, "on-error", "stop", "`POLICY` for a damaged value: stop, or skip it and go on")
 	fs.IntVar(&f.db, "db", 0, "import database `N` of the dump only")
 	fs.BoolVar(&f.mergeDBs, "merge-dbs", false, "put the keys of all databases into one")
 	fs.StringVar(&f.dbPrefix, "db-prefix", "", "the same, with `TEXT` before each name: 'db%d:' gives db0:, db1:, ...")
 	fs.BoolVar(&f.check, "check", false, "read the whole dump first; nothing is sent from a bad one")
 	fs.BoolVar(&f.anyVersion, "any-version", false, "read a dump of an unknown version as far as its types are known")
+	fs.BoolVar(&f.dropTTL, "drop-field-ttl", false, "where the target cannot expire the fields of a hash, let them stay for ever")
+	fs.BoolVar(&f.modules, "allow-modules", false, "send values of modules to Redis 6.0 and older too: they exit without the module")
 	fs.Var(&f.memory, "memory", "budget for everything in flight")
 	fs.IntVar(&f.connections, "connections", 1, "`N` connections per master")
 	fs.DurationVar(&f.retry, "retry-timeout", pipeline.DefaultRetryTimeout, "how long a master may accept nothing before the import stops")
 	f.output.register(fs)
 	f.access.register(fs)
 	for name, ex := range map[string]string{
-		"on-conflict": "skip", "db": "3", "db-prefix": "'db%d:'", "memory": "128MiB (also 512k, 1GB)", "connections": "2", "retry-timeout": "90s",
+		"on-conflict": "skip", "on-error": "skip", "db": "3", "db-prefix": "'db%d:'", "memory": "128MiB (also 256M, 1GB)", "connections": "2", "retry-timeout": "90s",
 	} {
 		annotate(fs, name, ex)
 	}
@@ -122,6 +128,9 @@ func (f *importFlags) pipeline(fs *pflag.FlagSet, set *settings) error {
 	if err != nil {
 		return valueError(fs.Lookup("on-conflict"), f.onConflict, "it is fail, replace or skip")
 	}
+	if f.onError != "stop" && f.onError != "skip" {
+		return valueError(fs.Lookup("on-error"), f.onError, "it is stop or skip")
+	}
 	dbs := pipeline.Databases{Only: pipeline.AllDatabases, Merge: f.mergeDBs, Prefix: f.dbPrefix}
 	if fs.Changed("db") {
 		if f.db < 0 || f.db > math.MaxInt32 {
@@ -143,6 +152,7 @@ func (f *importFlags) pipeline(fs *pflag.FlagSet, set *settings) error {
 	}
 	set.pipeline = pipeline.Options{
 		Conflict: conflict, Databases: dbs, Memory: f.memory.bytes, Lanes: f.connections, RetryTimeout: f.retry,
+		SkipDamaged: f.onError == "skip", DropFieldTTL: f.dropTTL, AllowModules: f.modules,
 	}
 	return nil
 }

@@ -26,10 +26,13 @@ func formatCount(n int64) string {
 	return sign + b.String()
 }
 
-// plural writes a number and its noun: "1 key", "2,000 keys".
+// plural writes a number and its noun: "1 key", "2,000 keys", "3 libraries".
 func plural(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun
+	}
+	if stem, ok := strings.CutSuffix(noun, "ry"); ok {
+		return formatCount(n) + " " + stem + "ries"
 	}
 	return formatCount(n) + " " + noun + "s"
 }

@@ -8,7 +8,7 @@ import (
 func TestFormat(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{formatCount(0), "0"}, {formatCount(999), "999"}, {formatCount(1000), "1,000"}, {formatCount(-1234567), "-1,234,567"},
-		{plural(1, "key"), "1 key"}, {plural(0, "key"), "0 keys"}, {plural(2000, "key"), "2,000 keys"},
+		{plural(1, "key"), "1 key"}, {plural(0, "key"), "0 keys"}, {plural(2000, "key"), "2,000 keys"}, {plural(1, "library"), "1 library"}, {plural(2, "library"), "2 libraries"},
 		{formatBytes(0), "0 B"}, {formatBytes(999), "999 B"}, {formatBytes(1000), "1.0 kB"}, {formatBytes(999_600), "1.0 MB"},
 		{formatBytes(64 << 20), "67 MB"}, {formatBytes(4_300_000_000), "4.3 GB"}, {formatBytes(5e15), "5000 TB"},
 		{formatShort(0), "0"}, {formatShort(999.4), "999"}, {formatShort(999.6), "1.0k"}, {formatShort(410_000), "410k"}, {formatShort(1.23e6), "1.2M"},

@@ -22,14 +22,14 @@ var hintTable = []struct {
 	hint string
 }{
 	{errPartly, ""},
-	{errTypes, "without --check all other keys are imported and these are counted as refused (exit code 4)"},
+	{errTypes, "without --check everything else is imported, and this is counted as refused (exit code 4)"},
 	{pipeline.ErrDatabases, "--db N imports one of them, --merge-dbs puts all into one, --db-prefix 'db%d:' does so with the number before each name"},
 	{pipeline.ErrTargetFull, "raise maxmemory or make room, then " + hintResume},
 	{pipeline.ErrNoProgress, "see what that master does (its log, INFO); --retry-timeout 10m waits longer; then " + hintResume},
 	{pipeline.ErrNotCovered, "each slot needs a master: redis-cli --cluster check HOST:PORT shows what is wrong"},
 	{slotter.ErrAuth, "the password comes from the environment variable REDISCLI_AUTH or a prompt (--askpass), the user from --user"},
-	{slotter.ErrNoPermission, "the user needs RESTORE, CLUSTER SLOTS, INFO and TIME, and for reading back what exists DUMP and PEXPIRETIME or PTTL: " +
-		"ACL SETUSER NAME +restore +dump +pexpiretime +pttl +cluster|slots +cluster|info +info +time +ping +select ~*"},
+	{slotter.ErrNoPermission, "the user needs RESTORE, and what tells of the cluster and of keys that exist: " +
+		"ACL SETUSER NAME ~* +restore +dump +pexpiretime +pttl +info +time +ping +select +asking +cluster|slots +cluster|info +cluster|nodes"},
 	{slotter.ErrReplica, "give the address of its master"},
 	{slotter.ErrLoading, "try again when the server has loaded its data"},
 	{slotter.ErrClusterDown, "redis-cli --cluster check HOST:PORT shows what is wrong"},
@@ -58,12 +58,15 @@ func resumeHint(err error) string {
 func hintFor(err error) string {
 	var usage *usageError
 	var conflict *pipeline.ConflictError
+	var damaged *pipeline.DamagedError
 	var src *source.Error
 	switch {
 	case errors.As(err, &usage):
 		return usage.hint
 	case errors.As(err, &conflict):
 		return "--on-conflict replace overwrites such keys, --on-conflict skip leaves them; run again with the same command and one of these"
+	case errors.As(err, &damaged):
+		return "--on-error skip leaves such keys out, counts them and goes on"
 	case exitCode(err) == exitInterrupted, errors.As(err, &src) && src.Hint != "": // its text has a hint
 		return resumeHint(err)
 	}

@@ -28,6 +28,14 @@ const (
 	lingerTime = 5 * time.Millisecond
 )
 
+// shownName is how a SOURCE is called where people read.
+func shownName(name string) string {
+	if name == stdinName {
+		return stdinShown
+	}
+	return name
+}
+
 // An input is one SOURCE, opened.
 type input struct {
 	*source.Source

@@ -26,7 +26,8 @@ type jsonSummary struct {
 	FunctionsLoaded  int64        `json:"functions_loaded"`
 	ScriptsLoaded    int64        `json:"scripts_loaded"`
 	ModuleAuxSkipped int64        `json:"module_aux_skipped"`
-	Checksum         string       `json:"checksum"` // ok, wrong, off, none or unchecked
+	Checksum         string       `json:"checksum"` // ok, wrong, off, none or unchecked; of several dumps the worst
+	Sources          []jsonSource `json:"sources"`
 	Masters          []jsonMaster `json:"masters"`
 	Errors           []jsonError  `json:"errors"`
 
@@ -39,6 +40,15 @@ type jsonSummary struct {
 type jsonLimit struct {
 	Name  string  `json:"name"`
 	Share float64 `json:"share"` // of 1
+}
+
+// jsonSource is one SOURCE, by the name that the user gave it.
+type jsonSource struct {
+	Name            string  `json:"name"`
+	KeysRead        int64   `json:"keys_read"`
+	BytesRead       int64   `json:"bytes_read"`
+	Checksum        string  `json:"checksum"`
+	DurationSeconds float64 `json:"duration_seconds"`
 }
 
 type jsonMaster struct {
@@ -64,10 +74,13 @@ func writeJSON(w io.Writer, s *summary) {
 		BytesRead: s.bytesRead, DurationSeconds: rounded(s.duration.Seconds()),
 		Retries: s.Retries, Redirects: s.Redirects, Reconnects: s.Reconnects,
 		FunctionsLoaded: s.Functions, ScriptsLoaded: s.Scripts, ModuleAuxSkipped: s.ModuleAux,
-		Checksum: s.checksum.String(), Masters: []jsonMaster{}, Errors: []jsonError{}, ExitCode: s.code,
+		Checksum: s.checksum.String(), Sources: []jsonSource{}, Masters: []jsonMaster{}, Errors: []jsonError{}, ExitCode: s.code,
 	}
 	if list := s.parts(); list != nil {
 		j.LimitedBy = &jsonLimit{list[0].name, rounded(list[0].share)}
+	}
+	for _, src := range s.sources {
+		j.Sources = append(j.Sources, jsonSource{src.name, src.keys, src.bytes, src.checksum.String(), rounded(src.duration.Seconds())})
 	}
 	for _, m := range s.Masters {
 		j.Masters = append(j.Masters, jsonMaster(m))

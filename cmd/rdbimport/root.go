@@ -14,12 +14,16 @@ const longHelp = `rdbimport puts an RDB dump into a running Redis or Valkey clus
 standalone server): every key goes to the master that owns its slot.
 
 SOURCE is a file, or - for standard input; gzip, zstd and lz4 are unpacked.
+Several are read at the same time, up to four; with --on-conflict replace one
+after another, so that the last one named wins.
+
 TARGET is [redis://|rediss://][user[:password]@]host:port[,host2:port2...][/db]:
 any node of the cluster. The password is better given in the environment
 variable REDISCLI_AUTH, or at a prompt with --askpass.`
 
 const examples = `  rdbimport dump.rdb redis://10.0.0.1:7001
-  redis-cli -h old --rdb - | rdbimport - redis://new:7001`
+  redis-cli -h old --rdb - | rdbimport - redis://new:7001
+  rdbimport shard-*.rdb.zst redis://new:7001`
 
 const exitHelp = `
 Exit codes:
@@ -27,7 +31,7 @@ Exit codes:
   1    could not start (usage, connection, permission); nothing was written
   2    stopped part-way; the message says how many keys were written and how to go on
   3    the input is damaged; the message says where, and whether anything was written
-  4    finished, but some keys were refused; they are listed by reason
+  4    finished, but not everything could be imported; what is missing is listed by reason
   130  interrupted
 `
 

@@ -24,6 +24,7 @@ import (
 //	cluster               $TARGET is a cluster of three masters, empty
 //	server NAME CONFIG... $TARGET is a standalone server
 //	dump KIND FILE ARG... write a dump, see writeDump
+//	wrap KIND FROM TO     compress a dump and the like, see wrapFile
 //	damage FILE OFFSET    flip a byte; a negative offset counts from the end
 //	cut FILE N            cut the last N bytes off
 //	rc CODE CMD ARG...    run a command and expect its exit code
@@ -33,6 +34,8 @@ import (
 //	binary                $SERVER is the binary of a server
 //	nonredis              $TARGET is something that is no Redis
 //	interrupt FILE ARG... see interrupted
+//	hold FILE ARG...      see held
+//	ctrlc TEXT ARG...     see groupInterrupted
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -55,6 +58,9 @@ func TestScripts(t *testing.T) {
 			"binary":    setBinary,
 			"nonredis":  startNonRedis,
 			"interrupt": interrupted,
+			"hold":      held,
+			"ctrlc":     groupInterrupted,
+			"wrap":      wrapFile,
 		},
 	})
 }

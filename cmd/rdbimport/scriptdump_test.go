@@ -2,14 +2,15 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
+	"errors"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	"strings"
-	"syscall"
-	"time"
 
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/rdbimport/rdbimport/bench/dataset"
@@ -21,11 +22,12 @@ import (
 //	dump mixed FILE KEYS          ordinary keys
 //	dump keys FILE [DB:]KEY=VALUE... strings, in the databases given; KEY is
 //	                              unquoted, so that it may hold \xff
+//	dump range FILE FROM TO [VALUE] keys key:FROM to key:TO, strings
+//	dump damaged FILE             20 strings, and in their middle a hash with a damaged listpack
+//	dump module FILE              a string, and a value of a module
 //	dump magic FILE MAGIC         an empty dump that begins so
 //	dump nosum FILE               a dump without checksum
-//	dump mark FILE                a dump with a replication end mark behind it
-//	dump aof FILE                 a dump with two commands behind it
-//	dump gzip FILE KEYS           mixed, compressed
+//	dump aof FILE                 an AOF with an RDB preamble and two commands behind it
 func writeDump(ts *testscript.TestScript, _ bool, args []string) {
 	kind, name, rest := args[0], ts.MkAbs(args[1]), args[2:]
 	var b bytes.Buffer
@@ -41,10 +43,23 @@ func writeDump(ts *testscript.TestScript, _ bool, args []string) {
 		_, err = dataset.Sample(&b, f)
 	case "mixed":
 		_, err = dataset.Mixed(&b, number(ts, rest[0]), 7)
-	case "gzip":
-		z := gzip.NewWriter(&b)
-		_, err = dataset.Mixed(z, number(ts, rest[0]), 7)
-		ts.Check(z.Close())
+	case "range":
+		value := "value"
+		if len(rest) > 2 {
+			value = rest[2]
+		}
+		var keys []string
+		for i := number(ts, rest[0]); i <= number(ts, rest[1]); i++ {
+			keys = append(keys, fmt.Sprintf("key:%d=%s", i, value))
+		}
+		err = writeStrings(&b, keys)
+	case "damaged":
+		err = writeDamaged(&b)
+	case "module":
+		w := dataset.NewWriter(&b, "REDIS0009")
+		w.Key(dataset.TypeString, []byte("k"), dataset.AppendString(nil, "v"))
+		w.Key(typeModule2, []byte("m"), moduleValue())
+		err = w.Close()
 	case "keys":
 		err = writeKeys(&b, rest)
 	case "magic":
@@ -54,17 +69,98 @@ func writeDump(ts *testscript.TestScript, _ bool, args []string) {
 		w.NoChecksum = true
 		w.Key(dataset.TypeString, []byte("k"), dataset.AppendString(nil, "v"))
 		err = w.Close()
-	case "mark":
-		err = writeKeys(&b, []string{"a=1", "b=2"})
-		b.WriteString(strings.Repeat("0123456789abcdef", 3)[:40])
 	case "aof":
-		err = writeKeys(&b, []string{"a=1", "b=2"})
-		b.WriteString("*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$1\r\n3\r\n*2\r\n$3\r\nDEL\r\n$1\r\na\r\n")
+		w := dataset.NewWriter(&b, "REDIS0010")
+		w.Aux("aof-base", "1")
+		w.Key(dataset.TypeString, []byte("a"), dataset.AppendString(nil, "1"))
+		w.Key(dataset.TypeString, []byte("b"), dataset.AppendString(nil, "2"))
+		err = w.Close()
+		b.WriteString("*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$1\r\n3\r\n*2\r\n$3\r\nDEL\r\n$1\r\na\r\n")
 	default:
 		ts.Fatalf("no dump %q", kind)
 	}
 	ts.Check(err)
 	ts.Check(os.WriteFile(name, b.Bytes(), 0o600))
+}
+
+// writeStrings writes strings KEY=VALUE, with any bytes in KEY but =.
+func writeStrings(w io.Writer, keys []string) error {
+	out := dataset.NewWriter(w, "REDIS0009")
+	for _, k := range keys {
+		key, value, _ := strings.Cut(k, "=")
+		out.Key(dataset.TypeString, []byte(key), dataset.AppendString(nil, value))
+	}
+	return out.Close()
+}
+
+// writeDamaged writes a dump whose checksum is right, and one value of which is
+// not: its listpack claims more bytes than it has.
+func writeDamaged(w io.Writer) error {
+	out := dataset.NewWriter(w, "REDIS0010")
+	for i := range 20 {
+		if i == 10 {
+			lp := dataset.AppendListpack(nil, [][]byte{[]byte("field"), []byte("value")})
+			lp[0] += 7
+			out.Key(dataset.TypeHashListpack, []byte("broken"), dataset.AppendRawString(nil, lp))
+		}
+		out.Key(dataset.TypeString, fmt.Appendf(nil, "key:%d", i), dataset.AppendString(nil, "v"))
+	}
+	return out.Close()
+}
+
+const typeModule2 dataset.Type = 7
+
+// moduleValue returns a value of a module type that no server has: its name in 54
+// bits and a version in 10, then a number, then the end.
+func moduleValue() []byte {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	id := uint64(0)
+	for _, c := range "imaginary" {
+		id = id<<6 | uint64(strings.IndexRune(letters, c))
+	}
+	b := dataset.AppendLen64(nil, id<<10|1)
+	return append(b, 2, 7, 0) // opcodes: unsigned 7, end
+}
+
+// wrapFile puts a dump into what dumps come in:
+//
+//	wrap gzip|zstd|lz4 FROM TO
+//	wrap reply FROM TO          a replication reply with a length
+//	wrap eof FROM TO            one with an end mark
+//	wrap mark FROM TO           the end mark of a diskless replication only
+//	wrap vcs|vkcs FROM TO       the envelope of Valkey's compressed dumps
+func wrapFile(ts *testscript.TestScript, _ bool, args []string) {
+	dump := []byte(ts.ReadFile(args[1]))
+	mark := strings.Repeat("0123456789abcdef", 3)[:40]
+	var b bytes.Buffer
+	var z io.WriteCloser
+	switch args[0] {
+	case "gzip":
+		z = gzip.NewWriter(&b)
+	case "zstd":
+		w, err := zstd.NewWriter(&b)
+		ts.Check(err)
+		z = w
+	case "lz4":
+		z = lz4.NewWriter(&b)
+	case "reply":
+		fmt.Fprintf(&b, "$%d\r\n%s", len(dump), dump)
+	case "eof":
+		fmt.Fprintf(&b, "$EOF:%s\r\n%s%s", mark, dump, mark)
+	case "mark":
+		fmt.Fprintf(&b, "%s%s", dump, mark)
+	case "vcs":
+		fmt.Fprintf(&b, "VCS\x01%s", dump)
+	case "vkcs":
+		fmt.Fprintf(&b, "VKCS\x01%s", dump)
+	default:
+		ts.Fatalf("no wrapping %q", args[0])
+	}
+	if z != nil {
+		_, err := z.Write(dump)
+		ts.Check(errors.Join(err, z.Close()))
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), b.Bytes(), 0o600))
 }
 
 func writeKeys(b *bytes.Buffer, keys []string) error {
@@ -89,66 +185,4 @@ func writeKeys(b *bytes.Buffer, keys []string) error {
 		w.Key(dataset.TypeString, []byte(key), dataset.AppendString(nil, value))
 	}
 	return w.Close()
-}
-
-// interrupted runs rdbimport with the first half of FILE on its standard input,
-// which then stays open; when all nodes together have had keys for a while, or
-// at once with -early, it sends SIGINT and waits for the end. It writes to the
-// files stdout, stderr and code.
-//
-//	interrupt FILE ARG...
-func interrupted(ts *testscript.TestScript, _ bool, args []string) {
-	dump := []byte(ts.ReadFile(args[0]))
-	path := ""
-	for dir := range strings.SplitSeq(ts.Getenv("PATH"), string(os.PathListSeparator)) {
-		if _, err := os.Stat(dir + "/rdbimport"); err == nil {
-			path = dir + "/rdbimport"
-			break
-		}
-	}
-	cmd := exec.Command(path, args[1:]...)
-	stdin, err := cmd.StdinPipe()
-	ts.Check(err)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	ts.Check(cmd.Start())
-	_, err = stdin.Write(dump[:len(dump)/2])
-	ts.Check(err)
-	ts.Check(untilSteady(func() int64 { return keysOn(ts) }))
-	ts.Check(cmd.Process.Signal(syscall.SIGINT))
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	select {
-	case <-ended:
-	case <-time.After(20 * time.Second):
-		_ = cmd.Process.Kill()
-		<-ended
-		ts.Fatalf("it hangs\n%s", stderr.String())
-	}
-	_ = stdin.Close()
-	ts.Check(os.WriteFile(ts.MkAbs("stdout"), stdout.Bytes(), 0o600))
-	ts.Check(os.WriteFile(ts.MkAbs("stderr"), stderr.Bytes(), 0o600))
-	ts.Check(os.WriteFile(ts.MkAbs("code"), fmt.Appendln(nil, cmd.ProcessState.ExitCode()), 0o600))
-}
-
-// untilSteady waits until count is above zero and has not changed for a while.
-func untilSteady(count func() int64) error {
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.Now().Add(20 * time.Second)
-	last, same := int64(0), 0
-	for range ticker.C {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%d keys, and it does not come to rest", last)
-		}
-		n := count()
-		if n != last || n == 0 {
-			last, same = n, 0
-			continue
-		}
-		if same++; same == 10 {
-			return nil
-		}
-	}
-	return nil
 }

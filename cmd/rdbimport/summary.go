@@ -15,7 +15,8 @@ import (
 // A summary is what became of an import.
 type summary struct {
 	pipeline.Result
-	bytesRead int64         // of the sources
+	sources   []sourceResult
+	bytesRead int64         // of all sources
 	duration  time.Duration // from the first byte read to the last reply
 	source    time.Duration // of it, waiting for bytes
 	masters   time.Duration // of it, waiting for masters
@@ -97,6 +98,10 @@ func (s *summary) write(w io.Writer) {
 	var b strings.Builder
 	s.writeMasters(&b)
 	b.WriteByte('\n')
+	if len(s.sources) > 1 {
+		s.writeSources(&b)
+		b.WriteByte('\n')
+	}
 	s.writeCounts(&b)
 	s.writeRefusals(&b)
 	_, _ = io.WriteString(w, b.String()) // a closed standard output spoils no import
@@ -109,6 +114,14 @@ func (s *summary) writeMasters(w io.Writer) {
 	}
 	if len(s.Masters) != 1 {
 		t.row("all", formatCount(s.Restored), formatMB(s.Bytes), s.rate(s.Restored))
+	}
+	t.write(w)
+}
+
+func (s *summary) writeSources(w io.Writer) {
+	t := table{header: []string{"source", "keys", "MB", "seconds", "checksum"}}
+	for _, src := range s.sources {
+		t.row(shownName(src.name), formatCount(src.keys), formatMB(src.bytes), fmt.Sprintf("%.2f", src.duration.Seconds()), src.checksum.String())
 	}
 	t.write(w)
 }

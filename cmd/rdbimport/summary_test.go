@@ -27,6 +27,10 @@ func fixedSummary() *summary {
 		},
 		bytesRead: 276_000_000, duration: 4 * time.Second, source: 160 * time.Millisecond, masters: 2840 * time.Millisecond,
 		checksum: rdbparse.ChecksumOK, behind: 2,
+		sources: []sourceResult{
+			{"a.rdb", 990_000, 270_000_000, 3900 * time.Millisecond, rdbparse.ChecksumOK},
+			{"-", 10_000, 6_000_000, 100 * time.Millisecond, rdbparse.ChecksumPending},
+		},
 	}
 }
 
@@ -37,6 +41,10 @@ func TestSummaryTable(t *testing.T) {
 10.0.0.1:7001    333,412   94.1   83,353
 10.0.0.12:17001  566,588  187.9  141,647
 all              900,000  282.0  225,000
+
+source             keys     MB  seconds   checksum
+a.rdb           990,000  270.0     3.90         ok
+standard input   10,000    6.0     0.10  unchecked
 
 keys read             1,000,000
   restored            900,000
@@ -67,7 +75,9 @@ func TestSummaryJSON(t *testing.T) {
 	writeJSON(&b, s)
 	want := `{"keys_read":1000000,"keys_restored":900000,"keys_existing":50000,"keys_expired":30000,"keys_filtered":10000,"keys_failed":10000,"keys_unsettled":0,` +
 		`"bytes_read":276000000,"duration_seconds":4,"retries":3,"redirects":0,"reconnects":0,"limited_by":{"name":"masters","share":0.71},` +
-		`"functions_loaded":1,"scripts_loaded":0,"module_aux_skipped":0,"checksum":"ok","masters":[{"addr":"10.0.0.1:7001","id":"aa","keys":333412,"bytes":94100000},` +
+		`"functions_loaded":1,"scripts_loaded":0,"module_aux_skipped":0,"checksum":"ok",` +
+		`"sources":[{"name":"a.rdb","keys_read":990000,"bytes_read":270000000,"checksum":"ok","duration_seconds":3.9},` +
+		`{"name":"-","keys_read":10000,"bytes_read":6000000,"checksum":"unchecked","duration_seconds":0.1}],"masters":[{"addr":"10.0.0.1:7001","id":"aa","keys":333412,"bytes":94100000},` +
 		`{"addr":"10.0.0.12:17001","id":"bb","keys":566588,"bytes":187900000}],"errors":[{"reason":"ERR Bad data format","count":9999,"example_key":"\"k\\xff\""},` +
 		`{"reason":"NOPERM","count":1,"example_key":"b"},{"reason":"writing command behind the dump: not applied","count":2}],` +
 		`"error":"stopped at \"k\"","exit_code":2}` + "\n"
@@ -113,12 +123,12 @@ func TestWorstChecksumCounts(t *testing.T) {
 		{[]rdbparse.Checksum{rdbparse.ChecksumOff, rdbparse.ChecksumWrong}, rdbparse.ChecksumWrong},
 		{[]rdbparse.Checksum{rdbparse.ChecksumOK, rdbparse.ChecksumPending}, rdbparse.ChecksumPending},
 	} {
-		r := &importRun{}
+		s := &summary{}
 		for _, x := range c.of {
-			r.noteChecksum(x)
+			s.noteChecksum(x)
 		}
-		if r.sum.checksum != c.want {
-			t.Errorf("%v: %v, want %v", c.of, r.sum.checksum, c.want)
+		if s.checksum != c.want {
+			t.Errorf("%v: %v, want %v", c.of, s.checksum, c.want)
 		}
 	}
 }

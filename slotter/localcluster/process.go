@@ -30,7 +30,7 @@ func startProcess(binary, configFile, logFile string) (*process, error) {
 		done: make(chan struct{}),
 	}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
-	p.cmd.SysProcAttr = dieWithParent()
+	p.cmd.SysProcAttr = apart()
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
@@ -46,6 +46,17 @@ func startProcess(binary, configFile, logFile string) (*process, error) {
 		return nil, fmt.Errorf("start %s: %w", binary, err)
 	}
 	return p, nil
+}
+
+// apart has a server die with its parent, and puts it into a process group of its own: Ctrl-C in a terminal goes to the whole group of the
+// program, and a server that shuts down by itself would spoil what the program still has to do.
+func apart() *syscall.SysProcAttr {
+	attr := dieWithParent()
+	if attr == nil {
+		attr = &syscall.SysProcAttr{}
+	}
+	attr.Setpgid = true
+	return attr
 }
 
 // pid returns the process id.

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/source"
+)
+
+// mostAtOnce is how many sources are read at the same time.
+const mostAtOnce = 4
+
+// A sourceRun is one SOURCE of an import and what became of it.
+type sourceRun struct {
+	name   string                        // as the user wrote it
+	in     *input                        // nil before it is opened
+	active atomic.Pointer[source.Source] // for the progress: nil before the reading begins
+
+	// Set once it is read, or as far as it was.
+	began, ended time.Time
+	keys         int64         // met in it
+	waited       time.Duration // for bytes
+	checksum     rdbparse.Checksum
+	behind       int64 // writing commands behind the dump
+}
+
+// bytes is how much of the input has been read.
+func (s *sourceRun) bytes() int64 {
+	if src := s.active.Load(); src != nil {
+		return src.RawRead()
+	}
+	return 0
+}
+
+// start readies the source for reading, see input.start.
+func (s *sourceRun) start(ctx context.Context, flush func()) {
+	s.in.start(ctx, flush)
+	s.active.Store(s.in.Source)
+}
+
+// bytesRead is how much has been read of all sources.
+func (r *importRun) bytesRead() (n int64) {
+	for _, s := range r.inputs {
+		n += s.bytes()
+	}
+	return n
+}
+
+// totalBytes is how much there is to read, 0 if that is not known.
+func (r *importRun) totalBytes() (n int64) {
+	for _, s := range r.inputs {
+		if s.in == nil || s.in.Size() < 0 {
+			return 0
+		}
+		n += s.in.Size()
+	}
+	return n
+}
+
+// feedAll imports all sources, and returns when the last key is on its way. Some
+// are read at the same time, unless the order counts: with replace the last one
+// named wins.
+func (r *importRun) feedAll(ctx context.Context, im *pipeline.Importer) error {
+	workers := min(mostAtOnce, len(r.inputs))
+	if r.settings.pipeline.Conflict == pipeline.ConflictReplace {
+		workers = 1
+	}
+	var (
+		next  atomic.Int64
+		first error // the others follow from it
+		once  sync.Once
+		work  sync.WaitGroup
+	)
+	for range workers {
+		f := &feeding{importRun: r, im: im, feeder: im.NewFeeder()}
+		work.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(r.inputs)) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				if err := f.next(ctx, r.inputs[i]); err != nil {
+					once.Do(func() { first = err })
+					im.Stop()
+					return
+				}
+			}
+		})
+	}
+	work.Wait()
+	if first == nil {
+		return context.Cause(ctx)
+	}
+	return first
+}
+
+// A feeding is a goroutine's part of an import: one source after another.
+type feeding struct {
+	*importRun
+	im     *pipeline.Importer
+	feeder *pipeline.Feeder
+	begun  bool
+}
+
+// next imports one source.
+func (f *feeding) next(ctx context.Context, src *sourceRun) error {
+	if f.begun {
+		if f.settings.pipeline.Conflict == pipeline.ConflictReplace {
+			// What has to be sent again must not come behind what follows.
+			if err := f.feeder.WaitSettled(); err != nil {
+				return err
+			}
+		}
+		f.feeder.NewSource()
+	}
+	f.begun = true
+	if src.in == nil {
+		var err error
+		if src.in, err = openInput(ctx, src.name, f.stdin); err != nil {
+			return err
+		}
+	}
+	src.began = time.Now()
+	err := f.feed(ctx, src)
+	src.ended = time.Now()
+	return err
+}
+
+func (f *feeding) feed(ctx context.Context, src *sourceRun) error {
+	in := src.in
+	src.start(ctx, f.feeder.Flush)
+	defer func() { src.waited = in.waited() }()
+	sc := rdbparse.NewScanner(in.reader, f.scanOptions())
+	err := f.feeder.Feed(sc)
+	in.reader.stop()
+	src.keys, src.checksum = f.feeder.KeysRead(), sc.Checksum()
+	if err != nil {
+		return inSource(in.Name(), err)
+	}
+	tail, err := in.CheckTail(ctx, sc.Rest(), in.reader)
+	if err != nil {
+		if ctx.Err() == nil {
+			f.con.warn(err.Error())
+			return nil
+		}
+		return err
+	}
+	src.behind = tail.Writes
+	if text := tailText(tail); text != "" {
+		f.con.warn(in.Name() + ": " + text)
+	}
+	return nil
+}
+
+// settledKeys is how many keys have come to an end, whichever.
+func settledKeys(r pipeline.Result) int64 {
+	return r.Restored + r.Existing + r.Expired + r.Filtered + r.Failed
+}
+
+func (r *importRun) scanOptions() rdbparse.Options {
+	return rdbparse.Options{MaxValue: maxValue, AnyVersion: r.anyVersion}
+}
+
+// inSource puts the name of a source before an error about its bytes that lacks
+// it. An error about a damaged value may be that of another source: see finish.
+func inSource(name string, err error) error {
+	var format *rdbparse.FormatError
+	var src *source.Error
+	if errors.As(err, &format) && !errors.As(err, &src) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return err
+}
+
+// inDump puts the name of a source before an error about a value in it.
+func inDump(name string, err error) error {
+	var damaged *pipeline.DamagedError
+	if errors.As(err, &damaged) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return err
+}
