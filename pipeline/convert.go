@@ -65,6 +65,8 @@ func makeCare(s element.ServerVersion, allowModules bool) *care {
 			c[t.Type] = careAlways
 		case t.Type == rdbparse.TypeModule2 && killsServer(s) && !allowModules:
 			c[t.Type] = careAlways
+		case killsServer(s) && t.Kind != rdbparse.KindString && element.CanOpen(info):
+			c[t.Type] = careAlways // a damaged one would end the server
 		case !element.HasListpack(t.Type):
 		case t.Type == rdbparse.TypeHashListpack || t.Type == rdbparse.TypeZSetListpack || t.Type == rdbparse.TypeSetListpack:
 			c[t.Type] = careLarge
@@ -130,6 +132,9 @@ func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 	}
 	v := element.Value{Type: e.Type, Raw: e.Value, Fields: e.Fields}
 	plan, err := element.PlanValue(v, im.target.version, im.target.version.BackLengths())
+	if err == nil && plan.Verb == element.AsIs && killsServer(im.target.version) {
+		err = checkValue(v)
+	}
 	if err == nil && plan.Verb == element.Rewrite {
 		f.convertBuf, err = element.Convert(f.convertBuf[:0], v, plan.To, element.Options{
 			DropFieldExpiry: im.opts.DropFieldTTL, Now: now, Back: plan.Back,

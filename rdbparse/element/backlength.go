@@ -110,7 +110,7 @@ const minEdge = listpackHeader + 1<<14 - 1 + 2 + 1
 // 0 for nearly every value. It opens only listpacks of more than 16 KiB, so it
 // costs little for most values.
 func FindBackLengths(v Value) (BackLengths, error) {
-	if v.Type == nil || !hasListpack(v.Type.Type) || !hasBigBlob(v) {
+	if v.Type == nil || !HasListpack(v.Type.Type) || !HasLargeListpack(v) {
 		return 0, nil
 	}
 	r := Open(v)
@@ -145,9 +145,11 @@ func FindBackLengths(v Value) (BackLengths, error) {
 	return r.backs | r.items.backs, r.err
 }
 
-// hasBigBlob reports whether one of the listpacks of a value is so large that back
-// lengths can differ, or the value is damaged. It looks at lengths only.
-func hasBigBlob(v Value) bool {
+// HasLargeListpack reports whether one of the listpacks of a value is so large
+// that back lengths can differ, or the value is damaged. Only of such a value can
+// FindBackLengths tell anything. The value must be of a type for which HasListpack
+// is true. It looks at lengths only.
+func HasLargeListpack(v Value) bool {
 	var w window.Window
 	w.Reset(v.Raw)
 	blobs := uint64(1)
@@ -202,8 +204,9 @@ func plainSize(w *window.Window) uint64 {
 	return ahead.String().Plain
 }
 
-// hasListpack reports whether values of type t keep elements in listpacks.
-func hasListpack(t rdbparse.Type) bool {
+// HasListpack reports whether values of type t keep elements in listpacks, so that
+// PlanValue may decide otherwise than Plan.
+func HasListpack(t rdbparse.Type) bool {
 	switch t {
 	case rdbparse.TypeHashListpack, rdbparse.TypeZSetListpack, rdbparse.TypeSetListpack, rdbparse.TypeListQuicklist2,
 		rdbparse.TypeHashListpackExPreGA, rdbparse.TypeHashListpackEx,

@@ -20,7 +20,9 @@ import (
 //     both have it (7.2), idempotent producers (8.6) and entries given back (8.8)
 //     likewise;
 //   - KEY_META where both values have it;
-//   - values that cannot be opened, modules' above all, byte by byte.
+//   - vector sets by their settings, elements, attributes and vectors, without
+//     the links between the elements, which servers make anew;
+//   - other values that cannot be opened, modules' above all, byte by byte.
 type Comparer struct {
 	// Now leaves out fields that had expired at that time, in milliseconds since
 	// the epoch: servers remove them at leisure. 0 leaves out none.
@@ -85,6 +87,11 @@ func (c Comparer) compare(a, b Value, locate bool) (Difference, error) {
 		return differ("type: %s against %s", a.Type.Kind, b.Type.Kind), nil
 	}
 	if !CanOpen(a.Type) || !CanOpen(b.Type) {
+		if isVectorSet(a) && isVectorSet(b) {
+			if diff, ok := c.compareVectorSets(a, b); ok {
+				return diff, nil
+			}
+		}
 		return opaque(a, b), nil
 	}
 	switch a.Type.Kind {

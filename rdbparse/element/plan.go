@@ -135,7 +135,7 @@ func rewriting(t rdbparse.Type, s ServerVersion, good func(rdbparse.Type) bool) 
 // s.BackLengths() unless something better is known.
 func PlanValue(v Value, s ServerVersion, want BackLengths) (Action, error) {
 	plan := Plan(v.Type, s)
-	if plan.Verb == Refuse || !hasListpack(plan.To) {
+	if plan.Verb == Refuse || !HasListpack(plan.To) {
 		return plan, nil
 	}
 	found, err := FindBackLengths(v)
@@ -145,7 +145,7 @@ func PlanValue(v Value, s ServerVersion, want BackLengths) (Action, error) {
 	case v.Type.Kind == rdbparse.KindStream:
 		return Action{Verb: Rewrite, To: plan.To, Back: want}, nil
 	}
-	return rewriting(v.Type.Type, s, func(to rdbparse.Type) bool { return !hasListpack(to) }), nil
+	return rewriting(v.Type.Type, s, func(to rdbparse.Type) bool { return !HasListpack(to) }), nil
 }
 
 // hasFieldExpiry reports whether the fields of a hash of type t can expire.
