@@ -47,5 +47,19 @@ test: server lint unit fuzz demo
 bench: server
 	$(GO) run ./bench/compare
 
+# The Go benchmarks of this tree beside those of another revision: BASE=rev.
+BENCH    ?= .
+COUNT    ?= 10
+bench-compare:
+	@test -n "$(BASE)" || { echo "make bench-compare BASE=revision"; exit 1; }
+	@set -e; dir=$$(mktemp -d); trap 'git worktree remove --force $$dir/base; rm -rf $$dir' EXIT; \
+	git worktree add -q --detach $$dir/base "$(BASE)"; \
+	pkgs="./rdbparse ./rdbparse/internal/crc64 ./slotter ./pipeline"; \
+	for i in $$(seq $(COUNT)); do \
+		(cd $$dir/base && $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 0.2s $$pkgs) >>$$dir/base.txt || exit 1; \
+		$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 0.2s $$pkgs >>$$dir/here.txt || exit 1; \
+	done; \
+	$(GO) tool benchstat $$dir/base.txt $$dir/here.txt
+
 clean:
 	rm -rf bin $(SERVERS)

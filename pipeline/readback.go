@@ -106,7 +106,7 @@ func (l *lane) readBack(b *batch, i int, key []byte, differs string, t *tally) {
 // readBackRefused handles an error in answer to one of the commands. If the key
 // is to be looked for elsewhere or later, RESTORE finds out where.
 func (l *lane) readBackRefused(b *batch, i int, key []byte, text string) {
-	switch act, _ := classify([]byte(text)); act {
+	switch classify([]byte(text)) {
 	case actMoved, actAsk:
 		l.im.stats.redirects.Add(1)
 		l.im.wantMap()

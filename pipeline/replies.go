@@ -51,19 +51,30 @@ var replyTable = []struct {
 	{"ERR Protocol error: invalid bulk length", actRefused, "the value is larger than the target's proto-max-bulk-len"},
 }
 
-// classify returns what to do about an error reply, without its leading "-",
-// and the reason under which a refusal is counted.
-func classify(reply []byte) (action, string) {
+// classify returns what to do about an error reply, without its leading "-".
+func classify(reply []byte) action {
+	if row := replyRow(reply); row >= 0 {
+		return replyTable[row].action
+	}
+	return actRefused
+}
+
+// refusalReason returns the reason under which a refusal is counted.
+func refusalReason(reply []byte) string {
+	if row := replyRow(reply); row >= 0 && replyTable[row].reason != "" {
+		return replyTable[row].reason
+	}
+	return string(reply)
+}
+
+// replyRow returns the index of the row of the table that fits, -1 if none does.
+func replyRow(reply []byte) int {
 	for i := range replyTable {
-		row := &replyTable[i]
-		if len(reply) >= len(row.prefix) && string(reply[:len(row.prefix)]) == row.prefix {
-			if row.reason != "" {
-				return row.action, row.reason
-			}
-			return row.action, string(reply)
+		if p := replyTable[i].prefix; len(reply) >= len(p) && string(reply[:len(p)]) == p {
+			return i
 		}
 	}
-	return actRefused, string(reply)
+	return -1
 }
 
 // deniesCommand reports whether a NOPERM reply forbids the command itself, and

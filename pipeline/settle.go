@@ -171,7 +171,7 @@ func (l *lane) exists(b *batch, i int, t *tally) {
 // refused notes an error reply to command i of b.
 func (l *lane) refused(b *batch, i int, text []byte, t *tally) {
 	im, cmd := l.im, &b.cmds[i]
-	act, reason := classify(text)
+	act := classify(text)
 	switch act {
 	case actExists:
 		t.answered++
@@ -210,7 +210,7 @@ func (l *lane) refused(b *batch, i int, text []byte, t *tally) {
 		}
 		t.answered++
 		b.settle(i)
-		l.refusedFor(b, i, reason)
+		l.refusedFor(b, i, refusalReason(text))
 	}
 }
 

@@ -13,6 +13,10 @@ import (
 // DefaultSize is the size in bytes of the buffer of a Window over a stream.
 const DefaultSize = 256 << 10
 
+// maxHome is the size in bytes up to which a buffer that had to grow is kept. A
+// larger one is given up as soon as what is in it fits into a smaller one.
+const maxHome = 4 << 20
+
 // ErrTooLong is the error of a Window that would have to keep more than its
 // limit of contiguous bytes.
 var ErrTooLong = errors.New("value is longer than the window may hold")
@@ -34,7 +38,7 @@ type Window struct {
 	err  error
 
 	src   io.Reader
-	home  []byte // the ordinary buffer, kept while a larger one is in use
+	home  []byte // the buffer to go back to after a larger one
 	base  int64  // offset in the stream of b[0]
 	limit int    // most bytes to keep contiguous, 0 for no limit
 
@@ -175,6 +179,9 @@ func (w *Window) fill(n int) bool {
 			grown := make([]byte, len(w.b), 2*cap(w.b))
 			copy(grown, w.b)
 			w.b = grown
+			if cap(grown) <= maxHome {
+				w.home = grown[:0]
+			}
 		}
 		m, err := w.src.Read(w.b[len(w.b):cap(w.b)])
 		w.b = w.b[:len(w.b)+m]
@@ -193,12 +200,12 @@ func (w *Window) fill(n int) bool {
 	return true
 }
 
-// settle moves the bytes from b[keep] on to the front of the buffer, going back
-// to the ordinary one as soon as they fit.
+// settle moves the bytes from b[keep] on to the front of the buffer, or of the
+// smaller one if they fit.
 func (w *Window) settle(keep int) {
 	rest := w.b[keep:]
 	to := w.b[:0]
-	if cap(w.b) != cap(w.home) && len(rest) <= len(w.home)/2 {
+	if cap(w.b) != cap(w.home) && len(rest) <= cap(w.home)/2 {
 		to = w.home[:0]
 	}
 	w.b = append(to, rest...)
