@@ -4,7 +4,7 @@
 
 GO       ?= go
 SERVERS  ?= .servers
-FUZZTIME ?= 2000x
+FUZZTIME ?= 3000x
 
 .PHONY: build demo test lint unit fuzz servers bench bench-compare server clean
 
@@ -34,11 +34,11 @@ unit:
 
 # Every fuzz target, for a fixed number of runs.
 fuzz:
-	@$(GO) list -f '{{$$d := .ImportPath}}{{range .TestGoFiles}}{{$$d}} {{end}}{{range .XTestGoFiles}}{{$$d}} {{end}}' ./... | tr ' ' '\n' | sort -u | while read -r pkg; do \
-		test -n "$$pkg" || continue; \
-		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		targets=$$($(GO) test -list '^Fuzz' $$pkg); \
+		for target in $$(echo "$$targets" | grep '^Fuzz' || true); do \
 			echo "$$pkg $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
 		done; \
 	done
 
