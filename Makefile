@@ -30,7 +30,7 @@ lint:
 	$(GO) mod tidy -diff
 
 unit:
-	RDBIMPORT_SERVERS="$$(cd $(SERVERS) 2>/dev/null && pwd)" $(GO) test -race -timeout 20m ./...
+	RDBIMPORT_SERVERS="$$(cd $(SERVERS) 2>/dev/null && pwd)" $(GO) test -race -timeout 25m -parallel 4 ./...
 
 # Every fuzz target, for a fixed number of runs.
 fuzz:

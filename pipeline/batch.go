@@ -68,6 +68,8 @@ type batch struct {
 	lane *lane     // where it is, or was last
 	next *batch    // behind it in a queue
 	wait bool      // a reply asked to try later: back off
+	// broken is how many connections in a row broke while it was on them.
+	broken int
 }
 
 // reset empties b for new commands. The buffer of a large command is given up,
@@ -77,7 +79,7 @@ func (b *batch) reset(size int) {
 		b.buf = nil
 	}
 	b.buf, b.cmds, b.part = b.buf[:0], b.cmds[:0], b.part[:0]
-	b.open, b.acked, b.large, b.how, b.due, b.try, b.lane, b.wait = 0, 0, 0, sendPlain, time.Time{}, 0, nil, false
+	b.open, b.acked, b.large, b.how, b.due, b.try, b.lane, b.wait, b.broken = 0, 0, 0, sendPlain, time.Time{}, 0, nil, false, 0
 	b.low.Store(none)
 }
 

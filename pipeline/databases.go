@@ -35,26 +35,44 @@ func (f *Feeder) NewSource() {
 
 // changeDB readies f for the keys of e's database.
 func (f *Feeder) changeDB(e *rdbparse.Entry) error {
-	d, o := &f.source, f.im.opts.Databases
+	p, err := f.source.next(e, f.im.opts.Databases, f.im.target.db, &f.im.onlyDB)
+	if err != nil {
+		return err
+	}
+	f.prefix = append(f.prefix[:0], p.prefix...)
+	if f.db != p.db {
+		f.Flush()
+		f.db = p.db
+		clear(f.lanes)
+	}
+	return nil
+}
+
+// A placing says where the keys of one database of a dump belong on the target.
+type placing struct {
+	db     uint32
+	prefix string // of each key's name
+}
+
+// next moves d on to the database of e, and says where its keys belong: to db,
+// unless the target has several and o does not say otherwise.
+func (d *databases) next(e *rdbparse.Entry, o Databases, db uint32, only *claim) (placing, error) {
 	d.begun, d.last, d.ignored = true, e.DB, false
+	p := placing{db: db}
 	switch {
 	case o.Only != AllDatabases:
 		d.ignored = int64(e.DB) != int64(o.Only)
 	case o.Prefix != "":
-		f.prefix = append(f.prefix[:0], DatabasePrefix(o.Prefix, e.DB)...)
+		p.prefix = DatabasePrefix(o.Prefix, e.DB)
 	case o.Merge:
 	case d.many:
-		if f.db != e.DB {
-			f.Flush()
-			f.db = e.DB
-			clear(f.lanes)
-		}
+		p.db = e.DB
 	default:
-		if first, ok := f.im.onlyDB.claim(e.DB); !ok {
-			return fmt.Errorf("%w: %d, and now %d, at key %q; the target has one", ErrDatabases, first, e.DB, e.Key)
+		if first, ok := only.claim(e.DB); !ok {
+			return p, fmt.Errorf("%w: %d, and now %d, at key %q; the target has one", ErrDatabases, first, e.DB, e.Key)
 		}
 	}
-	return nil
+	return p, nil
 }
 
 // A claim is the one database that all sources of an import may hold.

@@ -20,7 +20,6 @@ type Feeder struct {
 	source databases
 	prefix []byte
 	counts feedCounts
-	libs   libraries
 
 	// For marks: the keys met in this source and those before the mark from which
 	// it goes on.

@@ -23,9 +23,10 @@ const (
 	stallLimit = 500 * time.Millisecond
 	// probeTimeout bounds one probe.
 	probeTimeout = 3 * time.Second
-	// deadProbes is how many probes a master answers on new connections, while it
-	// is silent on the old one, until that is given up.
-	deadProbes = 3
+	// deadLimit is for how long nothing may move on a connection to a master that
+	// answers on new ones, until it is given up. What the system has taken from a
+	// writer needs some of that time on a slow link.
+	deadLimit = 10 * time.Second
 	// askAgain is the pause between two questions to the other nodes.
 	askAgain = 100 * time.Millisecond
 	// mostPeers is how many other nodes are asked.
@@ -53,7 +54,7 @@ func (im *Importer) watch() {
 		im.mu.Lock()
 		for _, l := range im.lanes {
 			c := l.conn.Load()
-			if c == nil || c.waiting.Load() == 0 || time.Duration(now-c.heard.Load()) < silenceLimit || c.probing.Swap(true) {
+			if c == nil || c.waiting.Load() == 0 || c.quiet(now) < silenceLimit || c.probing.Swap(true) {
 				continue
 			}
 			im.work.Go(c.probe)
@@ -67,18 +68,14 @@ func (im *Importer) watch() {
 func (c *connection) probe() {
 	defer c.probing.Store(false)
 	l, im := c.lane, c.lane.im
-	heard := c.heard.Load()
 	ctx, cancel := context.WithTimeout(im.ctx, probeTimeout)
 	defer cancel()
 	conn, err := im.cluster.Dial(ctx, l.place.addr, int(l.place.db))
 	if err == nil {
 		_ = conn.Close()
-		if c.heard.Load() == heard {
-			if c.answered++; c.answered >= deadProbes {
-				c.giveUp(errSilent)
-			}
-		} else {
-			c.answered = 0
+		// It is well, and takes its time, or this connection leads nowhere.
+		if c.quiet(time.Now().UnixNano()) > min(deadLimit, im.opts.RetryTimeout/3) {
+			c.giveUp(errSilent)
 		}
 		return
 	}
@@ -90,6 +87,12 @@ func (c *connection) probe() {
 		return
 	}
 	im.trouble(l, fmt.Errorf("it is silent: %w", err))
+}
+
+// quiet returns for how long nothing has moved on the connection, in either
+// direction.
+func (c *connection) quiet(now int64) time.Duration {
+	return time.Duration(now - max(c.heard.Load(), c.moved.Load()))
 }
 
 // giveUp breaks the connection: what is in flight will be sent again.
@@ -203,6 +206,10 @@ type Loss struct {
 	Slots  string // that have another owner now; "" where the master has lost its data
 	Keys   int64  // how many keys it had accepted, at the most
 	Reason string
+
+	// What it had accepted before those in question, and when the loss was noted.
+	before, after int64
+	harm          bool // false if the replicas had all of them
 }
 
 // failedOver compares two maps and notes the slots whose owner has been replaced
@@ -214,7 +221,7 @@ func (im *Importer) failedOver(before, after *slotter.Map) {
 		if a < 0 || b < 0 || before.Masters[a].ID == after.Masters[b].ID {
 			continue
 		}
-		if !isReplica(before.Masters[a], after.Masters[b]) {
+		if !im.replicaOf(before.Masters[a].ID, after.Masters[b].ID) {
 			continue
 		}
 		r := lost[a]
@@ -229,19 +236,25 @@ func (im *Importer) failedOver(before, after *slotter.Map) {
 		addr := before.Masters[a].Addr
 		im.breakOff(addr)
 		im.stats.failovers.Add(1)
-		if im.opts.WaitReplicas == 0 {
-			im.noteLoss(addr, slotter.FormatRanges(ranges), "its replica has taken over, and may not have had all of them")
-		}
+		delete(im.runIDs, addr) // if it comes back, it starts empty, and that is known
+		im.noteLoss(addr, slotter.FormatRanges(ranges), "its replica has taken over, and may not have had all of them", im.opts.WaitReplicas == 0)
 	}
 }
 
-func isReplica(of slotter.Master, n slotter.Master) bool {
-	for _, r := range of.Replicas {
-		if r.ID == n.ID {
-			return true
+// replicaOf reports whether a node has been a replica of a master at any time.
+// im.mu is held.
+func (im *Importer) replicaOf(master, node string) bool {
+	return im.replicas[[2]string{master, node}]
+}
+
+// noteReplicas remembers who is whose replica: a map leaves out those that are
+// not well at the moment. im.mu is held.
+func (im *Importer) noteReplicas(m *slotter.Map) {
+	for _, n := range m.Masters {
+		for _, r := range n.Replicas {
+			im.replicas[[2]string{n.ID, r.ID}] = true
 		}
 	}
-	return false
 }
 
 // breakOff closes the connections to a master that is none any more, so that
@@ -254,23 +267,54 @@ func (im *Importer) breakOff(addr string) {
 	}
 }
 
-// noteLoss notes that what a master had accepted so far may be lost. im.mu is
-// held.
-func (im *Importer) noteLoss(addr, slots, reason string) {
-	keys := int64(0)
+// noteLoss notes that what a master had accepted so far may be lost, or that it
+// is not but will be accepted anew by another process. im.mu is held.
+func (im *Importer) noteLoss(addr, slots, reason string, harm bool) {
+	before := int64(0)
+	for _, l := range im.losses {
+		if l.Addr == addr {
+			before = l.after
+		}
+	}
+	keys := im.acceptedBy(addr)
+	if keys == before {
+		return
+	}
+	im.losses = append(im.losses, Loss{Addr: addr, Slots: slots, Reason: reason, before: before, after: keys, harm: harm})
+	if harm {
+		im.opts.Warn(fmt.Sprintf("up to %d keys that %s had accepted may be lost: %s", keys-before, addr, reason))
+	}
+}
+
+// acceptedBy returns how many keys a master has accepted. im.mu is held.
+func (im *Importer) acceptedBy(addr string) (keys int64) {
 	for _, l := range im.lanes {
 		if l.place.addr == addr {
 			keys += l.keys.Load()
 		}
 	}
-	// What it had accepted before an earlier loss is in that one.
-	counted := im.lossCounted[addr]
-	if keys == counted {
-		return
+	return keys
+}
+
+// lossesNow returns the losses. A reader may have counted replies after a loss
+// was noted that were given before it: all that a master had accepted until its
+// next loss is in question. im.mu is held.
+func (im *Importer) lossesNow() (all []Loss) {
+	for i, l := range im.losses {
+		if !l.harm {
+			continue
+		}
+		until := im.acceptedBy(l.Addr)
+		for _, next := range im.losses[i+1:] {
+			if next.Addr == l.Addr {
+				until = next.before
+				break
+			}
+		}
+		l.Keys = max(until, l.after) - l.before
+		all = append(all, l)
 	}
-	im.lossCounted[addr] = keys
-	im.losses = append(im.losses, Loss{Addr: addr, Slots: slots, Keys: keys - counted, Reason: reason})
-	im.opts.Warn(fmt.Sprintf("up to %d keys that %s had accepted may be lost: %s", keys-counted, addr, reason))
+	return all
 }
 
 // checkRun notes a loss if the server behind addr is not the process that it was.
@@ -280,10 +324,55 @@ func (im *Importer) checkRun(ctx context.Context, addr string) error {
 		return err
 	}
 	im.mu.Lock()
+	old := im.runIDs[addr]
+	im.mu.Unlock()
+	// One that came back as a replica has lost nothing that its successor has not.
+	changed := old != "" && old != s.RunID && im.standing(ctx, addr) != standingReplaced
+	im.mu.Lock()
 	defer im.mu.Unlock()
-	if old := im.runIDs[addr]; old != "" && old != s.RunID {
-		im.noteLoss(addr, "", "the server was restarted")
+	if changed && im.runIDs[addr] == old {
+		im.noteLoss(addr, "", "the server was restarted", true)
 	}
 	im.runIDs[addr] = s.RunID
 	return nil
 }
+
+// lastLook finds out at the end of an import whether the masters still are those
+// that accepted the keys.
+func (im *Importer) lastLook() {
+	if im.ctx.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(im.ctx, lastLookTime)
+	defer cancel()
+	if m, err := im.cluster.Map(ctx); err == nil && !im.cluster.Standalone() {
+		im.install(m)
+	}
+	for _, n := range im.slotMap.Load().Masters {
+		im.mu.Lock()
+		keys := im.acceptedBy(n.Addr)
+		im.mu.Unlock()
+		if keys > 0 && !im.stillThere(ctx, n.Addr) {
+			im.mu.Lock()
+			im.noteLoss(n.Addr, "", "it does not answer at the end of the import", im.opts.WaitReplicas == 0)
+			im.mu.Unlock()
+		}
+	}
+}
+
+// stillThere checks the run of a master, and tries again if that fails.
+func (im *Importer) stillThere(ctx context.Context, addr string) bool {
+	for {
+		if im.checkRun(ctx, addr) == nil {
+			return true
+		}
+		select {
+		case <-time.After(askAgain):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// lastLookTime bounds lastLook.
+const lastLookTime = 10 * time.Second

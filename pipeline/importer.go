@@ -35,14 +35,14 @@ type Importer struct {
 	slotMap atomic.Pointer[slotter.Map]
 	stale   chan struct{} // asks for a fresh slot map
 
-	mu          sync.Mutex // guards what follows, and the building of routes
-	lanes       []*lane
-	byPlace     map[place]*lane
-	batches     int
-	every       []*batch
-	runIDs      map[string]string // by address
-	losses      []Loss
-	lossCounted map[string]int64 // by address: keys that are in losses
+	mu       sync.Mutex // guards what follows, and the building of routes
+	lanes    []*lane
+	byPlace  map[place]*lane
+	batches  int
+	every    []*batch
+	runIDs   map[string]string // by address
+	losses   []Loss
+	replicas map[[2]string]bool // master and replica, by id
 
 	wait                []byte        // the command WAIT, nil if not wanted
 	bytesRate, keysRate *rate.Limiter // nil without a bound
@@ -93,9 +93,9 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 		stopped: make(chan struct{}),
 		byPlace: make(map[place]*lane),
 
-		runIDs:      make(map[string]string),
-		lossCounted: make(map[string]int64),
-		paces:       make(map[string]*pace),
+		runIDs:   make(map[string]string),
+		replicas: make(map[[2]string]bool),
+		paces:    make(map[string]*pace),
 	}
 	im.setRates()
 	im.marks.startMarks(Mark{}, false)
@@ -208,6 +208,7 @@ var ErrStopped = errors.New("stopped")
 // either case.
 func (im *Importer) Close() (Result, error) {
 	im.drain()
+	im.lastLook()
 	im.countEvicted()
 	im.cancel(nil)
 	im.work.Wait()

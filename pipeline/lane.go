@@ -78,6 +78,7 @@ func (l *lane) dial() (net.Conn, error) {
 // or elsewhere, because of err.
 func (l *lane) giveBack(b *batch, err error) {
 	b.lane, b.wait = l, true
+	b.broken++
 	b.reopen()
 	l.im.trouble(l, err)
 	l.im.redo.put(b)
@@ -121,11 +122,11 @@ type connection struct {
 	broken  chan struct{} // closed when the reader has ended
 	replies *replyReader
 
-	waiting  atomic.Int64 // batches that are being written or not yet answered
-	heard    atomic.Int64 // when something last arrived, in ns since the epoch
-	probing  atomic.Bool
-	answered int // probes in a row that were answered while this one was silent
-	broke    atomic.Pointer[error]
+	waiting atomic.Int64 // batches that are being written or not yet answered
+	heard   atomic.Int64 // when something last arrived, in ns since the epoch
+	moved   atomic.Int64 // when something was last written
+	probing atomic.Bool
+	broke   atomic.Pointer[error]
 
 	// Of the reader, with Options.WaitReplicas: batches that the master has
 	// accepted and the replicas have not confirmed.
@@ -175,8 +176,7 @@ func (c *connection) write(b *batch) error {
 func (c *connection) writeBatch(b *batch) error {
 	l := c.lane
 	if b.how == sendPlain && len(b.part) == 0 && l.im.wait == nil {
-		_, err := c.conn.Write(b.buf)
-		return err
+		return c.writeBytes(b.buf)
 	}
 	// Some commands of the batch, or more than the commands themselves.
 	l.scratch, l.bufs = l.scratch[:0], l.bufs[:0]
@@ -200,10 +200,50 @@ func (c *connection) writeBatch(b *batch) error {
 	if l.im.wait != nil {
 		l.bufs = append(l.bufs, l.im.wait)
 	}
-	bufs := l.bufs // WriteTo uses it up
-	_, err := bufs.WriteTo(c.conn)
+	err := c.writeAll(l.bufs)
 	clear(l.bufs)
 	return err
+}
+
+// writeStep is how many bytes are written at a time, so that a slow connection
+// is seen to go on.
+const writeStep = 256 << 10
+
+func (c *connection) writeBytes(p []byte) error {
+	for len(p) > 0 {
+		n, err := c.conn.Write(p[:min(len(p), writeStep)])
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+		c.moved.Store(time.Now().UnixNano())
+	}
+	return nil
+}
+
+// writeAll writes many pieces, which it uses up, with as few system calls as it
+// can.
+func (c *connection) writeAll(bufs net.Buffers) error {
+	for len(bufs) > 0 {
+		n, size := 0, 0
+		for n < len(bufs) && (n == 0 || size+len(bufs[n]) <= writeStep) {
+			size += len(bufs[n])
+			n++
+		}
+		if n == 1 {
+			if err := c.writeBytes(bufs[0]); err != nil {
+				return err
+			}
+		} else {
+			some := bufs[:n:n]
+			if _, err := some.WriteTo(c.conn); err != nil {
+				return err
+			}
+			c.moved.Store(time.Now().UnixNano())
+		}
+		bufs = bufs[n:]
+	}
+	return nil
 }
 
 var asking = []byte("*1\r\n$6\r\nASKING\r\n")
@@ -261,6 +301,7 @@ func (l *lane) pass(b *batch, failed error) {
 	case failed != nil:
 		l.giveBack(b, failed)
 	default:
+		b.broken = 0
 		l.im.redo.put(b)
 	}
 }

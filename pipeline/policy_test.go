@@ -65,8 +65,8 @@ func TestConflicts(t *testing.T) {
 		}, `"2" against "other"`, 2, 0, "other"},
 		{"another expiry", pipeline.ConflictFail, func(t *testing.T) {
 			k, n := key("b")
-			n.Client().PExpireAt(t.Context(), k, time.UnixMilli(later+2))
-		}, "its expiry is off by 2 ms", 2, 0, "2"},
+			n.Client().PExpireAt(t.Context(), k, time.UnixMilli(later+2000))
+		}, "its expiry is off by 2000 ms", 2, 0, "2"},
 		{"no expiry", pipeline.ConflictFail, func(t *testing.T) {
 			k, n := key("b")
 			n.Client().Persist(t.Context(), k)

@@ -82,7 +82,12 @@ func (im *Importer) place(b *batch) {
 	r := im.routes.Load()
 	b.part = b.part[:0]
 	var to *lane
+	// What a bad connection does not carry as a whole, it may in parts.
+	most := max(1, len(b.cmds)>>min(b.broken, 20))
 	for i := range b.cmds {
+		if len(b.part) == most {
+			break
+		}
 		if b.cmds[i].state == stateSettled {
 			continue
 		}

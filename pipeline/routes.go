@@ -58,6 +58,7 @@ func (r *routes) with(moved map[uint16]string) *routes {
 func (im *Importer) install(m *slotter.Map) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
+	im.noteReplicas(m)
 	if before := im.slotMap.Swap(m); before != nil {
 		im.failedOver(before, m)
 	}

@@ -158,7 +158,7 @@ func (im *Importer) Snapshot() Result {
 	}
 	byAddr := make(map[string]MasterResult)
 	im.mu.Lock()
-	res.Losses = slices.Clone(im.losses)
+	res.Losses = im.lossesNow()
 	for _, l := range im.lanes {
 		r := byAddr[l.place.addr]
 		r.Keys += l.keys.Load()

@@ -1,0 +1,143 @@
+package pipeline_test
+
+import (
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/slotter"
+	"github.com/rdbimport/rdbimport/slotter/localcluster"
+)
+
+// redisCLI returns what runs redis-cli.
+func redisCLI(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("redis-cli")
+	if err != nil {
+		if os.Getenv("RDBIMPORT_CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	return path
+}
+
+// cluster runs redis-cli --cluster with arguments.
+func cluster(t *testing.T, args ...string) error {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), redisCLI(t), append([]string{"--cluster"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Logf("%s\n%s", cmd, out[max(0, len(out)-2000):])
+	}
+	return err
+}
+
+// join adds an empty master to a cluster.
+func join(t *testing.T, lc *localcluster.Cluster) *localcluster.Node {
+	t.Helper()
+	extra := start(t, localcluster.Options{Standalone: true,
+		Config: []string{"cluster-enabled yes", "cluster-config-file nodes.conf"}}).Nodes()[0]
+	id, err := extra.Client().Do(t.Context(), "CLUSTER", "MYID").Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, port, err := net.SplitHostPort(extra.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range lc.Nodes() {
+		must(t, n, "CLUSTER", "MEET", host, port)
+	}
+	all := append(lc.Nodes()[:len(lc.Nodes()):len(lc.Nodes())], extra)
+	await(t, "the new master to be known", func() bool {
+		for _, n := range all {
+			text, err := n.Client().ClusterNodes(t.Context()).Result()
+			if err != nil || strings.Count(text, " connected") != len(all) || strings.Contains(text, "handshake") || !strings.Contains(text, id) {
+				return false
+			}
+			if info := n.Client().ClusterInfo(t.Context()).Val(); !strings.Contains(info, "cluster_state:ok") {
+				return false
+			}
+		}
+		return true
+	})
+	extra.ID = id
+	return extra
+}
+
+// TestReshardLive moves thousands of slots with redis-cli while an import goes
+// on, and then spreads all slots over a new master too.
+func TestReshardLive(t *testing.T) {
+	redisCLI(t)
+	const n = 100_000
+	for _, policy := range policies {
+		t.Run(policy.String(), func(t *testing.T) {
+			t.Parallel()
+			lc := start(t, localcluster.Options{})
+			dump := numbered(t, n)
+			extra := join(t, lc)
+			moves := [][]string{
+				{"reshard", lc.Addrs()[0], "--cluster-from", lc.Masters()[0].ID, "--cluster-to", lc.Masters()[2].ID, "--cluster-slots", "2000", "--cluster-yes"},
+				{"rebalance", lc.Addrs()[0], "--cluster-use-empty-masters", "--cluster-threshold", "1", "--cluster-weight", extra.ID + "=0.5"},
+			}
+			gates := []gate{part(dump, 0.5), part(dump, 0.9)}
+			opts := all(policy)
+			opts.RateKeys = 15_000 // so that the moves have company
+			r := begin(t, connect(t, lc.URL()), dump, opts, gates...)
+			for i, args := range moves {
+				r.reach(n / 100 * (5 + 45*i))
+				if err := cluster(t, args...); err != nil {
+					t.Fatal(err)
+				}
+				close(gates[i].open)
+			}
+			res := r.complete(n)
+			if res.Redirects == 0 {
+				t.Errorf("no redirection was met: %+v", res)
+			}
+			if len(res.Losses) != 0 {
+				t.Errorf("nothing was lost, but reported is %+v", res.Losses)
+			}
+			if absent := missing(t, lc, n); absent != 0 {
+				t.Errorf("%d keys are missing", absent)
+			}
+			if got := extra.Client().DBSize(t.Context()).Val(); got < n/20 {
+				t.Errorf("the new master has only %d keys", got)
+			}
+			same(t, lc, dump, n)
+		})
+	}
+}
+
+// TestMasterRemoved moves all slots of a master away, and ends it, in mid-run.
+func TestMasterRemoved(t *testing.T) {
+	redisCLI(t)
+	t.Parallel()
+	const n = 100_000
+	lc := start(t, localcluster.Options{})
+	dump := numbered(t, n)
+	g := part(dump, 0.6)
+	r := begin(t, connect(t, lc.URL()), dump, all(pipeline.ConflictFail), g)
+	r.reach(n / 10)
+	gone, to := lc.Masters()[1], lc.Masters()[2]
+	err := cluster(t, "reshard", lc.Addrs()[0], "--cluster-from", gone.ID, "--cluster-to", to.ID,
+		"--cluster-slots", strconv.Itoa(slotter.Slots/3), "--cluster-yes")
+	err = errors.Join(err, cluster(t, "del-node", lc.Addrs()[0], gone.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Kill()
+	close(g.open)
+	if res := r.complete(n); len(res.Losses) != 0 {
+		t.Errorf("nothing was lost, but reported is %+v", res.Losses)
+	}
+	if absent := missing(t, lc, n); absent != 0 {
+		t.Errorf("%d keys are missing", absent)
+	}
+}
