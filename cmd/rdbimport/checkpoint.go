@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,11 +31,28 @@ type checkpoint struct {
 	Mark    *pipeline.Mark    `json:"mark,omitempty"` // in the current one; nil at its start
 	Target  []string          `json:"target"`         // ids of the masters
 	Options string            `json:"options"`        // what must be the same to go on
+	Before  earlier           `json:"before"`
 	Written time.Time         `json:"written"`
 }
 
+// earlier is what the earlier runs of an import have done, as far as a later one
+// has to report it.
+type earlier struct {
+	Keys    int64           `json:"keys"` // of the sources that are finished
+	Refused int64           `json:"refused,omitempty"`
+	Evicted int64           `json:"evicted,omitempty"`
+	Losses  []pipeline.Loss `json:"losses,omitempty"`
+}
+
+// with adds what this run has met so far.
+func (e earlier) with(r pipeline.Result) earlier {
+	e.Evicted += r.Evicted
+	e.Losses = slices.Concat(e.Losses, r.Losses)
+	return e
+}
+
 // errCheckpoint is why an import cannot go on from a checkpoint.
-var errCheckpoint = errors.New("the checkpoint is of another import")
+var errCheckpoint = errors.New("cannot go on from the checkpoint")
 
 // readCheckpoint reads the file of an earlier import, nil if there is none.
 func readCheckpoint(name string) (*checkpoint, error) {
@@ -43,14 +61,17 @@ func readCheckpoint(name string) (*checkpoint, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", err)
+		return nil, fmt.Errorf("%w: %w", errCheckpoint, err)
 	}
 	var c checkpoint
 	if err := json.Unmarshal(text, &c); err != nil {
-		return nil, fmt.Errorf("checkpoint %s cannot be read: %w", name, err)
+		return nil, fmt.Errorf("%w: %s: %w", errCheckpoint, name, err)
 	}
 	if c.Format != checkpointFormat {
-		return nil, fmt.Errorf("checkpoint %s is of format %d, this program writes %d", name, c.Format, checkpointFormat)
+		return nil, fmt.Errorf("%w: %s is of format %d, this program writes %d", errCheckpoint, name, c.Format, checkpointFormat)
+	}
+	if c.Current < 0 || c.Current >= len(c.Sources) {
+		return nil, fmt.Errorf("%w: %s is damaged: it is at source %d of %d", errCheckpoint, name, c.Current+1, len(c.Sources))
 	}
 	return &c, nil
 }
@@ -60,7 +81,7 @@ func readCheckpoint(name string) (*checkpoint, error) {
 func (c *checkpoint) fits(options string, sources int, masters []string) error {
 	switch {
 	case c.Options != options:
-		return fmt.Errorf("%w: it was made with %s, this one has %s", errCheckpoint, c.Options, options)
+		return fmt.Errorf("%w: it was made with %s, and this is %s", errCheckpoint, c.Options, options)
 	case c.Current >= sources:
 		return fmt.Errorf("%w: it is at source %d, and there are %d", errCheckpoint, c.Current+1, sources)
 	case !slices.ContainsFunc(c.Target, func(id string) bool { return slices.Contains(masters, id) }):
@@ -79,14 +100,66 @@ const (
 
 // A checkpointer keeps the checkpoint of a running import in its file.
 type checkpointer struct {
-	name string
-	warn func(string)
+	name   string
+	warn   func(string)
+	before earlier        // by runs before this one
+	result func() earlier // with what this run has done
+	flush  func()         // has to be on disk before a checkpoint is
 
-	mu     sync.Mutex
-	now    checkpoint
-	saved  int64 // offset of the mark in the file
-	when   time.Time
-	warned bool
+	mu       sync.Mutex
+	now      checkpoint
+	identify func() (source.Identity, error) // of the current source, nil before there is one
+	keys     int64                           // of the sources before it
+	saved    int64                           // offset of the mark in the file
+	when     time.Time
+	held     bool // the file is there
+	warned   bool
+
+	// Keys refused in this run: those that stand before the mark, and the places
+	// in the current source of others. A run that goes on meets these again.
+	muRefused sync.Mutex
+	refused   int64
+	places    []int64
+}
+
+// refusal notes that the key at offset in the current source was refused.
+func (c *checkpointer) refusal(offset int64) {
+	if c == nil {
+		return
+	}
+	c.muRefused.Lock()
+	c.places = append(c.places, offset)
+	c.muRefused.Unlock()
+}
+
+// refusedBefore returns how many keys before offset were refused.
+func (c *checkpointer) refusedBefore(offset int64) int64 {
+	c.muRefused.Lock()
+	defer c.muRefused.Unlock()
+	all := len(c.places)
+	c.places = slices.DeleteFunc(c.places, func(at int64) bool { return at < offset })
+	c.refused += int64(all - len(c.places))
+	return c.refused
+}
+
+// holds reports whether there is a file to go on from.
+func (c *checkpointer) holds() bool {
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held
+}
+
+// remove removes the file: the import is through.
+func (c *checkpointer) remove() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := os.Remove(c.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.warn(fmt.Sprintf("the checkpoint cannot be removed: %v", err))
+	}
+	c.held, c.identify = false, nil
 }
 
 // run writes the checkpoint whenever enough has been settled, until ctx ends.
@@ -106,12 +179,16 @@ func (c *checkpointer) run(ctx context.Context, settled func() (pipeline.Mark, b
 // look writes the checkpoint if enough has been settled since the last time, or,
 // with always, if anything has.
 func (c *checkpointer) look(settled func() (pipeline.Mark, bool), always bool) {
+	// Asked for under the lock, lest it be of the source before the current one.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.identify == nil {
+		return
+	}
 	m, ok := settled()
 	if !ok {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	moved := m.Offset - c.saved
 	if moved == 0 || !always && moved < checkpointBytes && time.Since(c.when) < checkpointTime {
 		return
@@ -121,12 +198,15 @@ func (c *checkpointer) look(settled func() (pipeline.Mark, bool), always bool) {
 }
 
 // source notes that the import has come to source i, and goes on at the mark from
-// if that is not nil. The sources before are finished.
-func (c *checkpointer) source(i int, id source.Identity, from *pipeline.Mark) {
+// if that is not nil. The sources before are finished, and have had keys in all.
+// identify may be called until the next call, or until stop.
+func (c *checkpointer) source(i int, identify func() (source.Identity, error), from *pipeline.Mark, keys int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.now.Sources = append(c.now.Sources[:min(i, len(c.now.Sources))], id)
+	c.now.Sources = append(c.now.Sources[:min(i, len(c.now.Sources))], source.Identity{Size: -1})
 	c.now.Current, c.now.Mark, c.saved = i, from, 0
+	c.identify, c.keys = identify, keys
+	c.refusedBefore(math.MaxInt64) // in the sources before
 	c.write()
 }
 
@@ -134,14 +214,27 @@ func (c *checkpointer) source(i int, id source.Identity, from *pipeline.Mark) {
 // The import goes on without it if that fails. c.mu is held.
 func (c *checkpointer) write() {
 	c.when, c.now.Written = time.Now(), time.Now().UTC().Truncate(time.Second)
-	if err := writeFile(c.name, c.now); err != nil {
+	c.now.Before = c.result()
+	c.now.Before.Keys = c.keys
+	if c.now.Mark != nil {
+		c.refusedBefore(c.now.Mark.Offset)
+	}
+	c.now.Before.Refused = c.before.Refused + c.refusedBefore(0)
+	c.flush()
+	// More of a stream may be known than the last time.
+	id, err := c.identify()
+	if err == nil {
+		c.now.Sources[c.now.Current] = id
+		err = writeFile(c.name, c.now)
+	}
+	if err != nil {
 		if !c.warned {
 			c.warn(fmt.Sprintf("the checkpoint cannot be written, the import goes on without: %v", err))
 		}
 		c.warned = true
 		return
 	}
-	c.warned = false
+	c.held, c.warned = true, false
 	if c.now.Mark != nil {
 		c.saved = c.now.Mark.Offset
 	}

@@ -16,7 +16,8 @@ const (
 	exitStart       = 1   // could not start, nothing written
 	exitStopped     = 2   // stopped part-way
 	exitDamaged     = 3   // the input is damaged
-	exitRefused     = 4   // finished, but not everything could be imported
+	exitRefused     = 4   // finished, but not everything is on the target
+	exitDiffer      = 5   // verify found differences
 	exitInterrupted = 130 // SIGINT or SIGTERM
 )
 
@@ -25,6 +26,13 @@ var (
 	// errPartly is the error of an import that came to its end without putting
 	// everything where it should be. The report says what is missing.
 	errPartly = errors.New("finished, but not everything could be imported")
+	// errLost and errEvicted are the same, where something may be gone again.
+	errLost    = errors.New("finished, but the target may have lost keys again")
+	errEvicted = errors.New("finished, but the target has dropped keys meanwhile")
+	// errDiffer is the error of a comparison that came to its end, errNotCompared
+	// that of one that did not.
+	errDiffer      = errors.New("the target differs from the dump")
+	errNotCompared = errors.New("stopped before all was compared")
 	// errTypes is the error of --check about what cannot be restored.
 	errTypes = errors.New("the dump holds what the target cannot take")
 )
@@ -43,6 +51,7 @@ func isUsage(err error) bool {
 type begunError struct {
 	err     error
 	written int64 // keys
+	resumes bool  // there is a checkpoint to go on from
 }
 
 func (e *begunError) Error() string {
@@ -83,6 +92,11 @@ func isDamage(err error) bool {
 	return false
 }
 
+// isPartly reports whether err is that of an import that came to its end.
+func isPartly(err error) bool {
+	return errors.Is(err, errPartly) || errors.Is(err, errLost) || errors.Is(err, errEvicted)
+}
+
 // exitCode maps an error to the exit code. It is the only place that does.
 func exitCode(err error) int {
 	var begun *begunError
@@ -92,9 +106,13 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled), errors.Is(err, source.ErrInterrupted):
 		return exitInterrupted
-	case isUsage(err):
+	case isUsage(err), errors.Is(err, errCheckpoint): // nothing was sent in either case
 		return exitStart
-	case errors.Is(err, errPartly):
+	case errors.Is(err, errDiffer):
+		return exitDiffer
+	case errors.Is(err, errNotCompared):
+		return exitStopped
+	case isPartly(err):
 		return exitRefused
 	case errors.As(err, &conflict), errors.Is(err, pipeline.ErrDatabases), errors.Is(err, errTypes):
 		return exitStopped

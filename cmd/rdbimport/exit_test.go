@@ -18,7 +18,7 @@ import (
 func TestExitCodeAndHint(t *testing.T) {
 	wrap := func(err error) error { return fmt.Errorf("a.rdb: %w", err) }
 	format := func(err error) error { return wrap(&rdbparse.FormatError{Offset: 7, Within: "a key", Err: err}) }
-	begun := func(err error) error { return &begunError{err, 5} }
+	begun := func(err error) error { return &begunError{err: err, written: 5} }
 	for _, c := range []struct {
 		err  error
 		code int
@@ -55,6 +55,12 @@ func TestExitCodeAndHint(t *testing.T) {
 		{begun(wrap(&pipeline.DamagedError{Key: []byte("k"), Type: rdbparse.TypeHashListpack.Info(), Err: errors.New("x")})), 3, "--on-error skip"},
 		{fmt.Errorf("%w: x", errTypes), 2, "without --check"},
 		{fmt.Errorf("%w: x", errPartly), 4, ""},
+		{fmt.Errorf("%w: x", errLost), 4, "--on-conflict skip"},
+		{fmt.Errorf("%w: x", errEvicted), 4, "make room"},
+		{fmt.Errorf("%w: x", errCheckpoint), 1, "delete"},
+		{begun(fmt.Errorf("%w: x", errCheckpoint)), 1, "delete"},
+		{fmt.Errorf("%w: x", pipeline.ErrFewReplicas), 1, "--wait-replicas"},
+		{&begunError{err: errInterrupted, resumes: true}, 130, "from the checkpoint"},
 		{errInterrupted, 130, ""},
 		{begun(errInterrupted), 130, "run again"},
 		{context.Canceled, 130, ""},
@@ -74,7 +80,7 @@ func TestExitCodeAndHint(t *testing.T) {
 
 func TestErrorSaysWhatWasWritten(t *testing.T) {
 	for n, want := range map[int64]string{0: "x (no key had been written)", 1: "x (1 key had been written)", 1234: "x (1,234 keys had been written)"} {
-		if got := (&begunError{errors.New("x"), n}).Error(); got != want {
+		if got := (&begunError{err: errors.New("x"), written: n}).Error(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

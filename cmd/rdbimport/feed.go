@@ -22,6 +22,9 @@ type sourceRun struct {
 	in     *input                        // nil before it is opened
 	active atomic.Pointer[source.Source] // for the progress: nil before the reading begins
 
+	finished bool  // by an earlier run
+	skipped  int64 // bytes that an earlier run has settled, and this one did not read
+
 	// Set once it is read, or as far as it was.
 	began, ended time.Time
 	keys         int64         // met in it
@@ -32,6 +35,9 @@ type sourceRun struct {
 
 // bytes is how much of the input has been read.
 func (s *sourceRun) bytes() int64 {
+	if s.finished && s.in != nil {
+		return max(0, s.in.Size())
+	}
 	if src := s.active.Load(); src != nil {
 		return src.RawRead()
 	}
@@ -68,20 +74,24 @@ func (r *importRun) totalBytes() (n int64) {
 // named wins.
 func (r *importRun) feedAll(ctx context.Context, im *pipeline.Importer) error {
 	workers := min(mostAtOnce, len(r.inputs))
-	if r.settings.pipeline.Conflict == pipeline.ConflictReplace {
+	if r.inOrder() {
 		workers = 1
 	}
 	var (
-		next  atomic.Int64
-		first error // the others follow from it
+		next  atomic.Int64 // the source that is next
+		first error        // the others follow from it
 		once  sync.Once
 		work  sync.WaitGroup
 	)
+	next.Store(int64(r.firstSource()))
 	for range workers {
-		f := &feeding{importRun: r, im: im, feeder: im.NewFeeder()}
+		f := &feeding{importRun: r, im: im, feeder: im.NewFeeder(), keysBefore: r.sum.before.Keys}
+		if mark := r.resumeMark(r.firstSource()); mark != nil {
+			f.keysBefore -= mark.Keys
+		}
 		work.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(r.inputs)) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				if err := f.next(ctx, r.inputs[i]); err != nil {
+				if err := f.next(ctx, int(i)); err != nil {
 					once.Do(func() { first = err })
 					im.Stop()
 					return
@@ -102,13 +112,22 @@ type feeding struct {
 	im     *pipeline.Importer
 	feeder *pipeline.Feeder
 	begun  bool
+
+	keysBefore int64 // of the sources before, by earlier runs too
 }
 
-// next imports one source.
-func (f *feeding) next(ctx context.Context, src *sourceRun) error {
+// inOrder reports whether the sources are read one after another.
+func (r *importRun) inOrder() bool {
+	return r.settings.pipeline.Conflict == pipeline.ConflictReplace || r.keep != nil
+}
+
+// next imports source i.
+func (f *feeding) next(ctx context.Context, i int) error {
+	src := f.inputs[i]
 	if f.begun {
-		if f.settings.pipeline.Conflict == pipeline.ConflictReplace {
-			// What has to be sent again must not come behind what follows.
+		if f.inOrder() {
+			// What has to be sent again must not come behind what follows, and a
+			// checkpoint in it says that all before it is settled.
 			if err := f.feeder.WaitSettled(); err != nil {
 				return err
 			}
@@ -118,24 +137,31 @@ func (f *feeding) next(ctx context.Context, src *sourceRun) error {
 	f.begun = true
 	if src.in == nil {
 		var err error
-		if src.in, err = openInput(ctx, src.name, f.stdin); err != nil {
+		if src.in, err = openInput(ctx, src.name, f.input()); err != nil {
+			return err
+		}
+		if err := f.matches(ctx, i); err != nil {
 			return err
 		}
 	}
 	src.began = time.Now()
-	err := f.feed(ctx, src)
+	err := f.feed(ctx, i)
 	src.ended = time.Now()
 	return err
 }
 
-func (f *feeding) feed(ctx context.Context, src *sourceRun) error {
+func (f *feeding) feed(ctx context.Context, i int) error {
+	src := f.inputs[i]
 	in := src.in
-	src.start(ctx, f.feeder.Flush)
+	sc, err := f.scanner(ctx, i)
+	if err != nil {
+		return err
+	}
 	defer func() { src.waited = in.waited() }()
-	sc := rdbparse.NewScanner(in.reader, f.scanOptions())
-	err := f.feeder.Feed(sc)
+	err = f.feeder.Feed(sc)
 	in.reader.stop()
 	src.keys, src.checksum = f.feeder.KeysRead(), sc.Checksum()
+	f.count(i)
 	if err != nil {
 		return inSource(in.Name(), err)
 	}

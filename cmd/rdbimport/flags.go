@@ -28,6 +28,7 @@ type importFlags struct {
 	memory      sizeFlag
 	connections int
 	retry       time.Duration
+	careful     carefulFlags
 	output      outputFlags
 	access      accessFlags
 }
@@ -47,6 +48,8 @@ type settings struct {
 	check      bool
 	anyVersion bool
 	output     outputFlags
+
+	errorsFile, checkpointFile, spoolDir string // "" for none
 }
 
 const (
@@ -71,6 +74,7 @@ func (f *importFlags) register(fs *pflag.FlagSet) {
 	fs.Var(&f.memory, "memory", "budget for everything in flight")
 	fs.IntVar(&f.connections, "connections", 1, "`N` connections per master")
 	fs.DurationVar(&f.retry, "retry-timeout", pipeline.DefaultRetryTimeout, "how long a master may accept nothing before the import stops")
+	f.careful.register(fs)
 	f.output.register(fs)
 	f.access.register(fs)
 	for name, ex := range map[string]string{
@@ -101,6 +105,9 @@ func (f *importFlags) settings(fs *pflag.FlagSet, args []string, s *streams) (*s
 		return nil, err
 	}
 	if err := f.pipeline(fs, set); err != nil {
+		return nil, err
+	}
+	if err := f.careful.apply(fs, set); err != nil {
 		return nil, err
 	}
 	if err := set.arguments(args); err != nil {

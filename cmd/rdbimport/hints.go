@@ -12,6 +12,8 @@ import (
 
 const (
 	hintResume = "run again with the same command: keys already there with the same value are no conflict"
+	hintGoOn   = "run again with the same command: it goes on from the checkpoint"
+	hintRepair = "run the same import again with --on-conflict skip"
 	hintCopy   = "copy or save the dump again (redis-cli --rdb FILE); redis-check-rdb FILE looks at it too"
 )
 
@@ -22,9 +24,13 @@ var hintTable = []struct {
 	hint string
 }{
 	{errPartly, ""},
+	{errLost, hintRepair + ": it puts back what is missing, and leaves what is there"},
+	{errEvicted, "raise maxmemory or make room, then " + hintRepair + ": it puts back what is missing"},
+	{errCheckpoint, "delete the checkpoint's file to begin anew, or name another one with --checkpoint"},
+	{pipeline.ErrFewReplicas, "add replicas, or ask for fewer: --wait-replicas 0 waits for none"},
 	{errTypes, "without --check everything else is imported, and this is counted as refused (exit code 4)"},
 	{pipeline.ErrDatabases, "--db N imports one of them, --merge-dbs puts all into one, --db-prefix 'db%d:' does so with the number before each name"},
-	{pipeline.ErrTargetFull, "raise maxmemory or make room, then " + hintResume},
+	{pipeline.ErrTargetFull, "raise maxmemory or make room, or wait for it with --on-oom wait; then " + hintResume},
 	{pipeline.ErrNoProgress, "see what that master does (its log, INFO); --retry-timeout 10m waits longer; then " + hintResume},
 	{pipeline.ErrNotCovered, "each slot needs a master: redis-cli --cluster check HOST:PORT shows what is wrong"},
 	{slotter.ErrAuth, "the password comes from the environment variable REDISCLI_AUTH or a prompt (--askpass), the user from --user"},
@@ -48,10 +54,13 @@ var hintTable = []struct {
 // resumeHint says how to go on with an import that has begun.
 func resumeHint(err error) string {
 	var begun *begunError
-	if errors.As(err, &begun) {
-		return hintResume
+	switch {
+	case !errors.As(err, &begun):
+		return ""
+	case begun.resumes:
+		return hintGoOn
 	}
-	return ""
+	return hintResume
 }
 
 // hintFor returns what a user can do about err, "" if there is nothing to say.

@@ -4,10 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"slices"
 	"sync"
 	"time"
 
+	"golang.org/x/term"
+
 	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/rdbparse/source"
 	"github.com/rdbimport/rdbimport/slotter"
 )
 
@@ -49,6 +55,13 @@ type importRun struct {
 	cluster *slotter.Cluster
 	inputs  []*sourceRun
 	sum     summary
+
+	keep    *checkpointer // nil without --checkpoint
+	from    *checkpoint   // to go on from, nil to begin
+	refused *refusalLog   // nil without --errors
+	spool   *source.Spool // nil without --spool
+
+	endKeeping func(through bool) // see keepCheckpoint
 }
 
 func newImport(s *streams, set *settings) *importRun {
@@ -65,12 +78,11 @@ func (r *importRun) run(ctx context.Context) (*summary, error) {
 		r.con.line("interrupted: finishing what is in flight; once more stops at once")
 	})
 	defer in.stop()
-	defer r.closeInputs()
+	defer r.close()
 	if err := r.prepare(in.soft); err != nil {
 		return nil, in.or(err)
 	}
-	defer func() { _ = r.cluster.Close() }()
-	im, err := pipeline.New(in.hard, r.cluster, r.settings.pipeline)
+	im, err := pipeline.New(in.hard, r.cluster, r.pipelineOptions())
 	if err != nil {
 		return nil, in.or(err)
 	}
@@ -86,6 +98,7 @@ func (r *importRun) run(ctx context.Context) (*summary, error) {
 	defer stop()
 	reading, end := readingContext(in.soft, im)
 	defer end()
+	r.endKeeping = r.keepCheckpoint(im)
 	err = r.feedAll(reading, im)
 	r.finish(in, im, err)
 	return &r.sum, r.sum.err
@@ -126,9 +139,79 @@ func (r *importRun) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.openSpool(ctx); err != nil {
+		return err
+	}
 	var err error
-	r.cluster, err = slotter.Connect(ctx, r.target, r.connect)
+	if r.cluster, err = slotter.Connect(ctx, r.target, r.connect); err != nil {
+		return err
+	}
+	if err := r.prepareCheckpoint(ctx); err != nil {
+		return err
+	}
+	if r.errorsFile != "" {
+		r.refused, err = openRefusals(r.errorsFile, r.from != nil)
+	}
 	return err
+}
+
+// openSpool has standard input read from now on, if it is to be spooled. A file
+// has no writer that could be held up.
+func (r *importRun) openSpool(ctx context.Context) error {
+	if r.spoolDir == "" || !slices.Contains(r.sources, stdinName) {
+		return nil
+	}
+	if f, ok := r.stdin.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && (info.Mode().IsRegular() || term.IsTerminal(int(f.Fd()))) {
+			return nil
+		}
+	}
+	var err error
+	if r.spool, err = source.NewSpool(ctx, r.stdin, r.spoolDir, r.con.warn); err != nil {
+		return &usageError{"--" + err.Error(), "name a folder that can be written"}
+	}
+	return nil
+}
+
+// input is where standard input is read from.
+func (r *importRun) input() io.Reader {
+	if r.spool != nil {
+		return r.spool
+	}
+	return r.stdin
+}
+
+// pipelineOptions are the options of the pipeline, with what is known by now.
+func (r *importRun) pipelineOptions() pipeline.Options {
+	o := r.settings.pipeline
+	for _, s := range r.inputs {
+		if s.in == nil || !s.in.Seekable() {
+			o.Expect = 0
+			break
+		}
+		o.Expect += s.in.Size()
+	}
+	if r.refused != nil || r.keep != nil {
+		o.Refused = func(f pipeline.Refusal) {
+			r.refused.note(f)
+			r.keep.refusal(f.Offset)
+		}
+	}
+	return o
+}
+
+// close frees what the import holds.
+func (r *importRun) close() {
+	r.closeInputs()
+	if r.spool != nil {
+		if err := r.spool.Close(); err != nil {
+			r.con.warn(err.Error())
+		}
+	}
+	if r.cluster != nil {
+		_ = r.cluster.Close()
+	}
+	r.refused.close(r.con.warn)
 }
 
 func (r *importRun) closeInputs() {
@@ -157,6 +240,8 @@ func (r *importRun) finish(in *interrupts, im *pipeline.Importer, feedErr error)
 		r.con.warn(err.Error()) // both went wrong: the dump's fault is the one that ended it
 		err = feedErr
 	}
+	// No run with the same options gets past a second database.
+	r.endKeeping(err == nil || errors.Is(err, pipeline.ErrDatabases))
 	if err == nil && s.incomplete() {
 		err = s.partly()
 	}
@@ -167,8 +252,8 @@ func (r *importRun) finish(in *interrupts, im *pipeline.Importer, feedErr error)
 	if len(r.inputs) == 1 {
 		err = inDump(shownName(r.inputs[0].name), err)
 	}
-	if !errors.Is(err, errPartly) {
-		err = &begunError{err, res.Restored}
+	if !isPartly(err) {
+		err = &begunError{err: err, written: res.Restored, resumes: r.keep.holds()}
 	}
 	s.err, s.code = err, exitCode(err)
 }

@@ -17,11 +17,15 @@ type jsonSummary struct {
 	KeysFiltered     int64        `json:"keys_filtered"`
 	KeysFailed       int64        `json:"keys_failed"`
 	KeysUnsettled    int64        `json:"keys_unsettled"`
-	BytesRead        int64        `json:"bytes_read"` // of the sources
+	KeysBefore       int64        `json:"keys_before"`  // settled by earlier runs, not in keys_read
+	KeysEvicted      int64        `json:"keys_evicted"` // by the target, by whatever cause
+	BytesRead        int64        `json:"bytes_read"`   // of the sources
 	DurationSeconds  float64      `json:"duration_seconds"`
 	Retries          int64        `json:"retries"`
 	Redirects        int64        `json:"redirects"`
 	Reconnects       int64        `json:"reconnects"`
+	Failovers        int64        `json:"failovers"`
+	Paced            int64        `json:"paced"`                // times that a master was held back for its replicas
 	LimitedBy        *jsonLimit   `json:"limited_by,omitempty"` // absent if nothing was imported
 	FunctionsLoaded  int64        `json:"functions_loaded"`
 	ScriptsLoaded    int64        `json:"scripts_loaded"`
@@ -30,13 +34,15 @@ type jsonSummary struct {
 	Sources          []jsonSource `json:"sources"`
 	Masters          []jsonMaster `json:"masters"`
 	Errors           []jsonError  `json:"errors"`
+	Losses           []jsonLoss   `json:"losses"`
 
 	// Error and ExitCode are absent from a run that went well.
 	Error    string `json:"error,omitempty"`
 	ExitCode int    `json:"exit_code,omitempty"`
 }
 
-// jsonLimit says what took the largest share of the time: source, scan or masters.
+// jsonLimit says what took the largest share of the time: source, scan, masters
+// or limit.
 type jsonLimit struct {
 	Name  string  `json:"name"`
 	Share float64 `json:"share"` // of 1
@@ -66,15 +72,24 @@ type jsonError struct {
 	ExampleKey string `json:"example_key,omitempty"`
 }
 
+// jsonLoss says what a master had accepted and may have lost.
+type jsonLoss struct {
+	Addr   string `json:"addr"`
+	Slots  string `json:"slots,omitempty"` // absent where it has lost everything
+	Keys   int64  `json:"keys"`            // at the most
+	Reason string `json:"reason"`
+}
+
 // writeJSON prints s as one object on a line of its own.
 func writeJSON(w io.Writer, s *summary) {
 	j := jsonSummary{
 		KeysRead: s.Read, KeysRestored: s.Restored, KeysExisting: s.Existing, KeysExpired: s.Expired,
 		KeysFiltered: s.Filtered, KeysFailed: s.Failed, KeysUnsettled: s.Unsettled,
+		KeysBefore: s.before.Keys, KeysEvicted: s.evicted(),
 		BytesRead: s.bytesRead, DurationSeconds: rounded(s.duration.Seconds()),
-		Retries: s.Retries, Redirects: s.Redirects, Reconnects: s.Reconnects,
+		Retries: s.Retries, Redirects: s.Redirects, Reconnects: s.Reconnects, Failovers: s.Failovers, Paced: s.Paced,
 		FunctionsLoaded: s.Functions, ScriptsLoaded: s.Scripts, ModuleAuxSkipped: s.ModuleAux,
-		Checksum: s.checksum.String(), Sources: []jsonSource{}, Masters: []jsonMaster{}, Errors: []jsonError{}, ExitCode: s.code,
+		Checksum: s.checksum.String(), Sources: []jsonSource{}, Masters: []jsonMaster{}, Errors: []jsonError{}, Losses: []jsonLoss{}, ExitCode: s.code,
 	}
 	if list := s.parts(); list != nil {
 		j.LimitedBy = &jsonLimit{list[0].name, rounded(list[0].share)}
@@ -91,6 +106,9 @@ func writeJSON(w io.Writer, s *summary) {
 			key = strconv.Quote(key)
 		}
 		j.Errors = append(j.Errors, jsonError{e.Reason, e.Count, key})
+	}
+	for _, l := range s.losses() {
+		j.Losses = append(j.Losses, jsonLoss{Addr: l.Addr, Slots: l.Slots, Keys: l.Keys, Reason: l.Reason})
 	}
 	if s.err != nil {
 		j.Error = s.err.Error()

@@ -35,6 +35,8 @@ import (
 //	nonredis              $TARGET is something that is no Redis
 //	interrupt FILE ARG... see interrupted
 //	hold FILE ARG...      see held
+//	halt SIGNAL ARG...    see halted
+//	spooled FILE ARG...   see spooled
 //	ctrlc TEXT ARG...     see groupInterrupted
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -59,6 +61,8 @@ func TestScripts(t *testing.T) {
 			"nonredis":  startNonRedis,
 			"interrupt": interrupted,
 			"hold":      held,
+			"halt":      halted,
+			"spooled":   spooled,
 			"ctrlc":     groupInterrupted,
 			"wrap":      wrapFile,
 		},

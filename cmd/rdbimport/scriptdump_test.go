@@ -23,6 +23,7 @@ import (
 //	dump keys FILE [DB:]KEY=VALUE... strings, in the databases given; KEY is
 //	                              unquoted, so that it may hold \xff
 //	dump range FILE FROM TO [VALUE] keys key:FROM to key:TO, strings
+//	dump twodbs FILE N            N strings in database 0 and one in database 3
 //	dump damaged FILE             20 strings, and in their middle a hash with a damaged listpack
 //	dump module FILE              a string, and a value of a module
 //	dump magic FILE MAGIC         an empty dump that begins so
@@ -53,6 +54,15 @@ func writeDump(ts *testscript.TestScript, _ bool, args []string) {
 			keys = append(keys, fmt.Sprintf("key:%d=%s", i, value))
 		}
 		err = writeStrings(&b, keys)
+	case "twodbs":
+		w := dataset.NewWriter(&b, "REDIS0009")
+		w.SelectDB(0)
+		for i := range number(ts, rest[0]) {
+			w.Key(dataset.TypeString, fmt.Appendf(nil, "key:%d", i), dataset.AppendString(nil, "value"))
+		}
+		w.SelectDB(3)
+		w.Key(dataset.TypeString, []byte("last"), dataset.AppendString(nil, "value"))
+		err = w.Close()
 	case "damaged":
 		err = writeDamaged(&b)
 	case "module":

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,8 @@ import (
 type program struct {
 	cmd            *exec.Cmd
 	stdout, stderr output
+	stdin          io.WriteCloser
+	fed            chan struct{} // closed when it has taken its input, or will not
 	ended          chan error
 }
 
@@ -56,16 +59,18 @@ func startProgram(ts *testscript.TestScript, input []byte, args []string, want s
 			break
 		}
 	}
-	p := &program{cmd: exec.Command(path, args...), ended: make(chan error, 1)}
+	p := &program{cmd: exec.Command(path, args...), fed: make(chan struct{}), ended: make(chan error, 1)}
 	p.stdout.want, p.stdout.seen = want, make(chan struct{})
 	p.cmd.Dir = ts.MkAbs(".")
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	stdin, err := p.cmd.StdinPipe()
 	ts.Check(err)
+	p.stdin = stdin
 	ts.Check(p.cmd.Start())
 	go func() {
 		_, _ = stdin.Write(input) // it may end before it has read all
+		close(p.fed)
 		p.ended <- p.cmd.Wait()
 	}()
 	return p

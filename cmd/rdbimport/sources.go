@@ -21,7 +21,11 @@ func (s *summary) addSources(list []*sourceRun, drain time.Duration) {
 	var first, last time.Time
 	var busy, waited time.Duration
 	for _, src := range list {
-		res := sourceResult{name: src.name, keys: src.keys, bytes: src.bytes(), checksum: src.checksum}
+		if src.finished {
+			s.sources = append(s.sources, sourceResult{name: src.name, checksum: rdbparse.ChecksumOK})
+			continue
+		}
+		res := sourceResult{name: src.name, keys: src.keys, bytes: src.bytes() - src.skipped, checksum: src.checksum}
 		if !src.began.IsZero() {
 			res.duration = src.ended.Sub(src.began)
 			if first.IsZero() || src.began.Before(first) {
@@ -44,6 +48,7 @@ func (s *summary) addSources(list []*sourceRun, drain time.Duration) {
 	if busy > 0 { // more than reading where sources were read at the same time
 		s.source = time.Duration(float64(reading) * float64(waited) / float64(busy))
 		s.masters += time.Duration(float64(reading) * float64(s.Waited) / float64(busy))
+		s.limit = time.Duration(float64(reading) * float64(s.Limited) / float64(busy))
 	}
 }
 

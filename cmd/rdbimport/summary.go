@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/rdbimport/rdbimport/pipeline"
 	"github.com/rdbimport/rdbimport/rdbparse"
@@ -20,9 +19,11 @@ type summary struct {
 	duration  time.Duration // from the first byte read to the last reply
 	source    time.Duration // of it, waiting for bytes
 	masters   time.Duration // of it, waiting for masters
+	limit     time.Duration // of it, waiting because of a rate that the user set
 	checksum  rdbparse.Checksum
-	seen      bool  // checksum is that of a dump
-	behind    int64 // writing commands behind dumps, which are not applied
+	seen      bool    // checksum is that of a dump
+	behind    int64   // writing commands behind dumps, which are not applied
+	before    earlier // what earlier runs of the import have done
 
 	err  error // nil when all went well
 	code int
@@ -44,8 +45,12 @@ func (s *summary) parts() []part {
 	}
 	all := s.duration.Seconds()
 	source := min(1, s.source.Seconds()/all)
-	masters := min(1-source, s.masters.Seconds()/all)
-	list := []part{{"masters", masters}, {"source", source}, {"scan", max(0, 1-source-masters)}}
+	limit := min(1-source, s.limit.Seconds()/all)
+	masters := min(1-source-limit, s.masters.Seconds()/all)
+	list := []part{{"masters", masters}, {"source", source}, {"scan", max(0, 1-source-limit-masters)}}
+	if limit > 0 {
+		list = append(list, part{"limit", limit})
+	}
 	slices.SortStableFunc(list, func(a, b part) int {
 		switch {
 		case a.share > b.share:
@@ -67,30 +72,52 @@ func (s *summary) refusals() []pipeline.ErrorCount {
 	if s.behind > 0 {
 		list = append(list, pipeline.ErrorCount{Reason: "writing command behind the dump: not applied", Count: s.behind})
 	}
+	if s.before.Refused > 0 {
+		list = append(list, pipeline.ErrorCount{Reason: "refused by the earlier runs of this import, as they said", Count: s.before.Refused})
+	}
 	return list
 }
 
 // incomplete reports whether something of the dump is not on the target, although
 // the import came to its end.
 func (s *summary) incomplete() bool {
-	return s.Failed > 0 || s.Libraries > 0 || s.KeyDBExtra > 0 || s.behind > 0
+	return s.Failed > 0 || s.Libraries > 0 || s.KeyDBExtra > 0 || s.behind > 0 || s.before.Refused > 0 ||
+		s.evicted() > 0 || len(s.losses()) > 0
 }
+
+// losses are what masters may have lost, in earlier runs of the import too.
+func (s *summary) losses() []pipeline.Loss { return slices.Concat(s.before.Losses, s.Losses) }
+
+// evicted is how many keys the target has evicted, in earlier runs too.
+func (s *summary) evicted() int64 { return s.before.Evicted + s.Evicted }
 
 // partly is the error of an incomplete import.
 func (s *summary) partly() error {
 	var list []string
+	lost := int64(0)
+	for _, l := range s.losses() {
+		lost += l.Keys
+	}
+	kind := errPartly
+	switch {
+	case s.evicted() > 0:
+		kind = errEvicted
+	case lost > 0:
+		kind = errLost
+	}
 	for _, p := range []struct {
 		n    int64
 		what string
 	}{
-		{s.Failed, "keys refused"}, {s.Libraries, "functions or scripts not loaded"},
+		{lost, "keys that may be lost"}, {s.evicted(), "keys evicted by the target"},
+		{s.Failed + s.before.Refused, "keys refused"}, {s.Libraries, "functions or scripts not loaded"},
 		{s.KeyDBExtra, "expiries of set members left out"}, {s.behind, "commands behind the dump not applied"},
 	} {
 		if p.n > 0 {
 			list = append(list, p.what+": "+formatCount(p.n))
 		}
 	}
-	return fmt.Errorf("%w (%s)", errPartly, strings.Join(list, ", "))
+	return fmt.Errorf("%w (%s)", kind, strings.Join(list, ", "))
 }
 
 // write writes the table that a person reads.
@@ -104,6 +131,7 @@ func (s *summary) write(w io.Writer) {
 	}
 	s.writeCounts(&b)
 	s.writeRefusals(&b)
+	s.writeLosses(&b)
 	_, _ = io.WriteString(w, b.String()) // a closed standard output spoils no import
 }
 
@@ -144,6 +172,8 @@ func (s *summary) writeCounts(w io.Writer) {
 	count("  filtered out", s.Filtered, false)
 	count("  refused", s.Failed, false)
 	count("  unsettled", s.Unsettled, false)
+	count("settled before", s.before.Keys, false)
+	count("evicted by the target", s.evicted(), false)
 	count("functions loaded", s.Functions, false)
 	count("scripts loaded", s.Scripts, false)
 	count("not loaded", s.Libraries, false)
@@ -151,11 +181,16 @@ func (s *summary) writeCounts(w io.Writer) {
 	count("retries", s.Retries, false)
 	count("redirects", s.Redirects, false)
 	count("reconnects", s.Reconnects, false)
+	count("failovers", s.Failovers, false)
+	count("held for replicas", s.Paced, false)
 	line("duration", fmt.Sprintf("%s, %s keys/s, %s MB/s", formatDuration(s.duration), s.rate(s.Read), formatMB(int64(perSecond(s.bytesRead, s.duration)))))
 	line("checksum", checksumText(s.checksum))
 	if list := s.parts(); list != nil {
-		line("limited by", fmt.Sprintf("%s %.0f %% (%s %.0f %%, %s %.0f %%)", list[0].name, 100*list[0].share,
-			list[1].name, 100*list[1].share, list[2].name, 100*list[2].share))
+		var rest []string
+		for _, p := range list[1:] {
+			rest = append(rest, fmt.Sprintf("%s %.0f %%", p.name, 100*p.share))
+		}
+		line("limited by", fmt.Sprintf("%s %.0f %% (%s)", list[0].name, 100*list[0].share, strings.Join(rest, ", ")))
 	}
 }
 
@@ -189,37 +224,20 @@ func (s *summary) writeRefusals(w io.Writer) {
 	t.write(w)
 }
 
-// A table is text in columns: the first to the left, numbers to the right, and
-// the last one as it comes if it holds words.
-type table struct {
-	header []string
-	rows   [][]string
-}
-
-func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
-
-func (t *table) write(w io.Writer) {
-	width := make([]int, len(t.header))
-	all := append([][]string{t.header}, t.rows...)
-	for _, r := range all {
-		for i, cell := range r {
-			width[i] = max(width[i], utf8.RuneCountInString(cell))
-		}
+// writeLosses writes which keys are to be looked for.
+func (s *summary) writeLosses(w io.Writer) {
+	list := s.losses()
+	if len(list) == 0 {
+		return
 	}
-	for _, r := range all {
-		var line strings.Builder
-		for i, cell := range r {
-			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
-			switch {
-			case i == 0 && len(r) > 2, i > 0 && len(r) == 2:
-				line.WriteString(cell + pad)
-			default:
-				line.WriteString(pad + cell)
-			}
-			if i < len(r)-1 {
-				line.WriteString("  ")
-			}
+	t := table{header: []string{"", "may be lost, at the most"}}
+	for _, l := range list {
+		where := ""
+		if l.Slots != "" {
+			where = " of slots " + l.Slots
 		}
-		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+		t.row(formatCount(l.Keys), fmt.Sprintf("accepted by %s%s: %s", l.Addr, where, l.Reason))
 	}
+	fmt.Fprintln(w)
+	t.write(w)
 }

@@ -73,13 +73,13 @@ func TestSummaryJSON(t *testing.T) {
 	s.err, s.code = errors.New(`stopped at "k"`), 2
 	var b bytes.Buffer
 	writeJSON(&b, s)
-	want := `{"keys_read":1000000,"keys_restored":900000,"keys_existing":50000,"keys_expired":30000,"keys_filtered":10000,"keys_failed":10000,"keys_unsettled":0,` +
-		`"bytes_read":276000000,"duration_seconds":4,"retries":3,"redirects":0,"reconnects":0,"limited_by":{"name":"masters","share":0.71},` +
+	want := `{"keys_read":1000000,"keys_restored":900000,"keys_existing":50000,"keys_expired":30000,"keys_filtered":10000,"keys_failed":10000,"keys_unsettled":0,"keys_before":0,"keys_evicted":0,` +
+		`"bytes_read":276000000,"duration_seconds":4,"retries":3,"redirects":0,"reconnects":0,"failovers":0,"paced":0,"limited_by":{"name":"masters","share":0.71},` +
 		`"functions_loaded":1,"scripts_loaded":0,"module_aux_skipped":0,"checksum":"ok",` +
 		`"sources":[{"name":"a.rdb","keys_read":990000,"bytes_read":270000000,"checksum":"ok","duration_seconds":3.9},` +
 		`{"name":"-","keys_read":10000,"bytes_read":6000000,"checksum":"unchecked","duration_seconds":0.1}],"masters":[{"addr":"10.0.0.1:7001","id":"aa","keys":333412,"bytes":94100000},` +
 		`{"addr":"10.0.0.12:17001","id":"bb","keys":566588,"bytes":187900000}],"errors":[{"reason":"ERR Bad data format","count":9999,"example_key":"\"k\\xff\""},` +
-		`{"reason":"NOPERM","count":1,"example_key":"b"},{"reason":"writing command behind the dump: not applied","count":2}],` +
+		`{"reason":"NOPERM","count":1,"example_key":"b"},{"reason":"writing command behind the dump: not applied","count":2}],"losses":[],` +
 		`"error":"stopped at \"k\"","exit_code":2}` + "\n"
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Error(diff)
@@ -91,10 +91,10 @@ func TestSummaryJSON(t *testing.T) {
 
 // TestPartsAddUp: the shares are never negative and are 1 together, whatever the clocks said.
 func TestPartsAddUp(t *testing.T) {
-	for _, c := range []struct{ source, masters, all time.Duration }{
-		{0, 0, 1}, {5, 5, 10}, {9, 9, 10}, {50, 1, 10}, {1, 50, 10}, {3, 2, 10},
+	for _, c := range []struct{ source, masters, limit, all time.Duration }{
+		{0, 0, 0, 1}, {5, 5, 0, 10}, {9, 9, 0, 10}, {50, 1, 0, 10}, {1, 50, 0, 10}, {3, 2, 0, 10}, {3, 2, 4, 10}, {9, 9, 9, 10}, {0, 1, 50, 10},
 	} {
-		s := &summary{source: c.source, masters: c.masters, duration: c.all}
+		s := &summary{source: c.source, masters: c.masters, limit: c.limit, duration: c.all}
 		sum := 0.0
 		for i, p := range s.parts() {
 			sum += p.share
@@ -130,5 +130,49 @@ func TestWorstChecksumCounts(t *testing.T) {
 		if s.checksum != c.want {
 			t.Errorf("%v: %v, want %v", c.of, s.checksum, c.want)
 		}
+	}
+}
+
+// TestSummaryOfLosses: what masters may have lost, in this run and those before,
+// is told with how to repair it.
+func TestSummaryOfLosses(t *testing.T) {
+	s := &summary{Result: pipeline.Result{
+		Read: 10, Restored: 10, Failovers: 1,
+		Losses: []pipeline.Loss{{Addr: "h:1", Slots: "0-5460", Keys: 1200, Reason: "its replica has taken over"}},
+	}}
+	s.before = earlier{Keys: 77, Losses: []pipeline.Loss{{Addr: "h:2", Keys: 34, Reason: "the server was restarted"}}}
+	if !s.incomplete() {
+		t.Fatal("it is not incomplete")
+	}
+	s.err = s.partly()
+	if want := "finished, but the target may have lost keys again (keys that may be lost: 1,234)"; s.err.Error() != want {
+		t.Errorf("error %q, want %q", s.err, want)
+	}
+	if code, hint := exitCode(s.err), hintFor(s.err); code != exitRefused || !strings.Contains(hint, "run the same import again with --on-conflict skip") {
+		t.Errorf("exit code %d, hint %q", code, hint)
+	}
+	var text, object bytes.Buffer
+	s.write(&text)
+	for _, want := range []string{
+		"settled before        77\n", "failovers             1\n", "       may be lost, at the most\n",
+		"   34  accepted by h:2: the server was restarted\n", "1,200  accepted by h:1 of slots 0-5460: its replica has taken over\n",
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, &text)
+		}
+	}
+	writeJSON(&object, s)
+	for _, want := range []string{
+		`"keys_before":77,"keys_evicted":0,`, `"failovers":1,`,
+		`"losses":[{"addr":"h:2","keys":34,"reason":"the server was restarted"},{"addr":"h:1","slots":"0-5460","keys":1200,"reason":"its replica has taken over"}]`,
+	} {
+		if !strings.Contains(object.String(), want) {
+			t.Errorf("the object lacks %s:\n%s", want, &object)
+		}
+	}
+
+	s = &summary{Result: pipeline.Result{Evicted: 5}}
+	if err := s.partly(); !s.incomplete() || exitCode(err) != exitRefused || !strings.Contains(hintFor(err), "make room") {
+		t.Errorf("evicted keys: %v", err)
 	}
 }

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// checkpointSays reads where a checkpoint is; false if there is none yet.
+func checkpointSays(name string) (current int, offset int64, ok bool) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return 0, 0, false
+	}
+	var c checkpoint
+	if err := json.Unmarshal(text, &c); err != nil {
+		return 0, 0, false
+	}
+	if c.Mark != nil {
+		offset = c.Mark.Offset
+	}
+	return c.Current, offset, true
+}
+
+// errEnded is the error of a wait for a program that has ended.
+var errEnded = errors.New("it ended before")
+
+// until waits until cond holds while the program runs.
+func (p *program) until(cond func() bool) error {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.Now().Add(patience)
+	for !cond() {
+		select {
+		case err := <-p.ended:
+			p.ended <- err
+			return errEnded
+		case <-ticker.C:
+		}
+		if time.Now().After(deadline) {
+			return errors.New("it does not get there")
+		}
+	}
+	return nil
+}
+
+// halted runs rdbimport until its checkpoint has come to source CURRENT and to
+// a place behind OFFSET in it, and sends it a signal.
+//
+//	halt INT|KILL CHECKPOINT CURRENT:OFFSET [<FILE] ARG...
+func halted(ts *testscript.TestScript, _ bool, args []string) {
+	sig, file, rest := syscall.SIGINT, ts.MkAbs(args[1]), args[3:]
+	if args[0] == "KILL" {
+		sig = syscall.SIGKILL
+	}
+	var current int
+	var offset int64
+	_, err := fmt.Sscanf(args[2], "%d:%d", &current, &offset)
+	ts.Check(err)
+	var input []byte
+	if name, ok := strings.CutPrefix(rest[0], "<"); ok {
+		input, rest = []byte(ts.ReadFile(name)), rest[1:]
+	}
+	p := startProgram(ts, input, rest, "")
+	err = p.until(func() bool {
+		c, o, ok := checkpointSays(file)
+		return ok && c == current && o > offset
+	})
+	if err != nil {
+		p.kill()
+		ts.Fatalf("%v\n%s", err, p.stderr.String())
+	}
+	ts.Check(p.cmd.Process.Signal(sig))
+	p.wait(ts)
+}
+
+// spooled runs rdbimport with FILE on its standard input, and makes sure that it
+// takes all of it before half of the KEYS have arrived.
+//
+//	spooled FILE KEYS ARG...
+func spooled(ts *testscript.TestScript, _ bool, args []string) {
+	p := startProgram(ts, []byte(ts.ReadFile(args[0])), args[2:], "")
+	fed := func() bool {
+		select {
+		case <-p.fed:
+			return true
+		default:
+			return false
+		}
+	}
+	err := p.until(fed)
+	arrived := keysOn(ts)
+	if err != nil || arrived >= int64(number(ts, args[1]))/2 {
+		p.kill()
+		ts.Fatalf("%d keys had arrived when all was read: %v\n%s", arrived, err, p.stderr.String())
+	}
+	ts.Check(p.stdin.Close())
+	p.wait(ts)
+}
