@@ -44,7 +44,7 @@ type Entry struct {
 	Freq int16 // LFU counter, 0 to 255, -1 if the dump does not say
 
 	// Big tells that the value is longer than Options.MaxValue: it is not held,
-	// and Scanner.BigValue reads it.
+	// and the next call of Next passes over it.
 	Big bool
 
 	Offset int64 // of the record's first byte, counted from the dump's magic

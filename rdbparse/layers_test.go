@@ -18,12 +18,13 @@ var layers = map[string][]string{
 	"rdbparse/internal":    {"rdbparse/internal"},
 	"rdbparse/source":      {"rdbparse", "rdbparse/internal"},
 	"rdbparse/element":     {"rdbparse", "rdbparse/internal"},
+	"rdbparse/census":      {"rdbparse", "rdbparse/internal", "rdbparse/element"},
 	"slotter":              {},
 	"slotter/localcluster": {"slotter"},
 	"pipeline":             {"rdbparse", "rdbparse/element", "slotter"},
 	"bench":                {"bench", "bench/dataset", "rdbparse", "rdbparse/source", "rdbparse/element", "slotter", "slotter/localcluster", "pipeline"},
 	"bench/dataset":        {},
-	"cmd":                  {"rdbparse", "rdbparse/source", "rdbparse/element", "slotter", "slotter/localcluster", "pipeline", "bench/dataset", "cmd"},
+	"cmd":                  {"rdbparse", "rdbparse/source", "rdbparse/element", "rdbparse/census", "slotter", "slotter/localcluster", "pipeline", "bench/dataset", "cmd"},
 }
 
 // outside says which modules only some parts may import.

@@ -4,8 +4,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/pflag"
@@ -24,6 +26,7 @@ type accessFlags struct {
 	tls, insecure     bool
 	sni               string
 	caCert, cert, key string
+	addrs             []string
 }
 
 func (f *accessFlags) register(fs *pflag.FlagSet) {
@@ -35,7 +38,9 @@ func (f *accessFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.cert, "cert", "", "`FILE` with the client's certificate")
 	fs.StringVar(&f.key, "key", "", "`FILE` with its private key")
 	fs.BoolVar(&f.insecure, "insecure", false, "do not check the servers' certificates")
+	fs.StringArrayVar(&f.addrs, "map", nil, "reach a node that the cluster calls A as B, `A=B`: 10.0.0.1:7001=127.0.0.1:9001, or hosts alone; as often as needed")
 	annotate(fs, "user", "importer")
+	annotate(fs, "map", "10.0.0.1:7001=127.0.0.1:9001")
 }
 
 // options makes sense of the flags. It asks for the password if it is to.
@@ -45,6 +50,9 @@ func (f *accessFlags) options(target *slotter.Target, con *console) (slotter.Opt
 		return opt, &usageError{"--user and the target name two users", "leave one out"}
 	}
 	var err error
+	if opt.AddrMap, err = f.addrMap(); err != nil {
+		return opt, err
+	}
 	if opt.TLS, err = f.tlsConfig(target); err != nil {
 		return opt, err
 	}
@@ -58,6 +66,21 @@ func (f *accessFlags) options(target *slotter.Target, con *console) (slotter.Opt
 		opt.Password, err = askPassword()
 	}
 	return opt, err
+}
+
+// addrMap returns what the cluster's addresses are to be replaced by.
+func (f *accessFlags) addrMap() (map[string]string, error) {
+	all := make(map[string]string)
+	for _, text := range f.addrs {
+		from, to, found := strings.Cut(text, "=")
+		_, _, fromErr := net.SplitHostPort(from)
+		_, _, toErr := net.SplitHostPort(to)
+		if !found || from == "" || to == "" || (fromErr == nil) != (toErr == nil) {
+			return nil, &usageError{fmt.Sprintf("--map %q: no pair of addresses", text), "for example --map 10.0.0.1:7001=127.0.0.1:9001, or --map 10.0.0.1=127.0.0.1"}
+		}
+		all[from] = to
+	}
+	return all, nil
 }
 
 // tlsConfig returns nil without TLS, or where the defaults will do.
