@@ -15,7 +15,7 @@ standalone server): every key goes to the master that owns its slot.
 
 SOURCE is a file, or - for standard input; gzip, zstd and lz4 are unpacked.
 Several are read at the same time, up to four; with --on-conflict replace one
-after another, so that the last one named wins.
+after another, so that the last one named wins, and so with --checkpoint.
 
 TARGET is [redis://|rediss://][user[:password]@]host:port[,host2:port2...][/db]:
 any node of the cluster. The password is better given in the environment
@@ -31,7 +31,8 @@ Exit codes:
   1    could not start (usage, connection, permission); nothing was written
   2    stopped part-way; the message says how many keys were written and how to go on
   3    the input is damaged; the message says where, and whether anything was written
-  4    finished, but not everything could be imported; what is missing is listed by reason
+  4    finished, but not everything is on the target: keys that were refused, that
+       a failover may have lost or that the target has evicted are listed by reason
   130  interrupted
 `
 
@@ -61,7 +62,7 @@ func newRootCommand(s *streams) *cobra.Command {
 	root.SetVersionTemplate("rdbimport {{.Version}}\n")
 	flags.register(root.Flags())
 	root.Flags().SortFlags = false
-	root.AddCommand(newDemoCommand(s))
+	root.AddCommand(newInspectCommand(s), newVerifyCommand(s), newDemoCommand(s))
 	return root
 }
 

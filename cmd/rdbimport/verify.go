@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/slotter"
+)
+
+// A verification is one comparison, from its settings to its report.
+type verification struct {
+	*verifySettings
+	*streams
+	inputs  []*sourceRun
+	cluster *slotter.Cluster
+	began   time.Time
+	log     *differenceLog
+	report  verifyReport
+}
+
+func newVerification(s *streams, set *verifySettings) *verification {
+	r := &verification{verifySettings: set, streams: s}
+	for _, name := range set.sources {
+		r.inputs = append(r.inputs, &sourceRun{name: name})
+	}
+	return r
+}
+
+// run compares, and reports on it. But for a mistake in the command line, the
+// error has been shown.
+func (r *verification) run(ctx context.Context) error {
+	in := catchInterrupts(ctx, func() { r.con.line("interrupted") })
+	defer in.stop()
+	defer r.close()
+	begun, err := r.compare(in.soft)
+	err = in.or(err)
+	if isUsage(err) {
+		return err
+	}
+	if werr := r.log.close(); werr != nil {
+		r.con.warn("the report is not complete: " + werr.Error())
+	}
+	switch {
+	case err == nil && r.report.Differences() > 0:
+		err = errDiffer
+	case err != nil && begun && exitCode(err) == exitStart:
+		err = fmt.Errorf("%w: %w", errNotCompared, err)
+	}
+	r.report.finish(r, err)
+	if err != nil {
+		r.con.line("rdbimport: %s", r.report.describe(err))
+		if hint := hintFor(err); hint != "" {
+			r.con.line("hint: %s", hint)
+		}
+	}
+	r.print()
+	if err != nil {
+		return &shownError{err}
+	}
+	return nil
+}
+
+// compare compares all sources. begun tells whether it came as far as that.
+func (r *verification) compare(ctx context.Context) (begun bool, err error) {
+	if err := r.prepare(ctx); err != nil {
+		return false, err
+	}
+	if r.log, err = openDifferences(r.verifySettings.report); err != nil {
+		return false, err
+	}
+	opts := r.verify
+	opts.Found = r.log.note
+	v, err := pipeline.Verify(ctx, r.cluster, opts)
+	if err != nil {
+		return false, err
+	}
+	r.began = time.Now()
+	stop := startProgress(r.con, r.output, "verify", totalSize(r.inputs), func() sample {
+		return sample{time.Now(), bytesOf(r.inputs), v.Snapshot().Read}
+	})
+	defer stop()
+	reading, end := readUntil(ctx, v.Done())
+	err = r.readAll(reading, v)
+	end()
+	if err != nil {
+		v.Stop()
+	}
+	res, cerr := v.Close()
+	r.report.VerifyResult = res
+	if cerr != nil && !errors.Is(cerr, pipeline.ErrStopped) {
+		err = cerr // it is why the reading has ended
+	}
+	return true, err
+}
+
+// prepare opens all sources but standard input, and connects to the target.
+func (r *verification) prepare(ctx context.Context) (err error) {
+	for _, s := range r.inputs {
+		if s.name == stdinName {
+			continue
+		}
+		if s.in, err = openInput(ctx, s.name, r.stdin); err != nil {
+			return err
+		}
+		if err := s.in.QuickCheck(); err != nil {
+			return err
+		}
+	}
+	r.cluster, err = slotter.Connect(ctx, r.target, r.connect)
+	return err
+}
+
+// close frees what the comparison holds.
+func (r *verification) close() {
+	for _, s := range r.inputs {
+		if s.in != nil {
+			s.in.close()
+		}
+	}
+	if r.cluster != nil {
+		_ = r.cluster.Close()
+	}
+}
+
+// readUntil returns a context that ends with ctx and when done is closed. The
+// function ends it and joins.
+func readUntil(ctx context.Context, done <-chan struct{}) (until context.Context, end func()) {
+	until, cancel := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-done:
+			cancel(pipeline.ErrStopped)
+		case <-until.Done():
+		}
+	})
+	return until, func() {
+		cancel(nil)
+		watch.Wait()
+	}
+}
+
+// readAll reads the sources one after another.
+func (r *verification) readAll(ctx context.Context, v *pipeline.Verifier) error {
+	for i, src := range r.inputs {
+		if i > 0 {
+			v.NewSource()
+		}
+		if src.in == nil {
+			var err error
+			if src.in, err = openInput(ctx, src.name, r.stdin); err != nil {
+				return err
+			}
+		}
+		src.began = time.Now()
+		err := r.readOne(ctx, src, v)
+		src.ended = time.Now()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *verification) readOne(ctx context.Context, src *sourceRun, v *pipeline.Verifier) error {
+	in := src.in
+	src.start(ctx, v.Flush)
+	sc := rdbparse.NewScanner(in.reader, rdbparse.Options{MaxValue: maxValue, AnyVersion: r.anyVersion})
+	err := v.Check(sc)
+	in.reader.stop()
+	src.keys, src.checksum = v.KeysRead(), sc.Checksum()
+	if err != nil {
+		return inSource(in.Name(), err)
+	}
+	tail, err := in.CheckTail(ctx, sc.Rest(), in.reader)
+	if err != nil {
+		if ctx.Err() == nil {
+			r.con.warn(err.Error())
+			return nil
+		}
+		return err
+	}
+	if tail.Writes > 0 {
+		r.con.warn(fmt.Sprintf("%s: %s behind the dump are not compared", in.Name(), plural(tail.Writes, "writing command")))
+	}
+	return nil
+}
+
+// bytesOf is how much has been read of the sources.
+func bytesOf(list []*sourceRun) (n int64) {
+	for _, s := range list {
+		n += s.bytes()
+	}
+	return n
+}
+
+// totalSize is how much there is to read, 0 if that is not known.
+func totalSize(list []*sourceRun) (n int64) {
+	for _, s := range list {
+		if s.in == nil || s.in.Size() < 0 {
+			return 0
+		}
+		n += s.in.Size()
+	}
+	return n
+}
+
+// openReport creates the file for the differences.
+func openReport(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, &usageError{"--report: " + err.Error(), "for example --report differences.jsonl"}
+	}
+	return f, nil
+}

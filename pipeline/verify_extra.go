@@ -1,0 +1,193 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rdbimport/rdbimport/slotter"
+)
+
+// keyHashes remembers keys by 64-bit hashes, seeded anew for each comparison. A
+// key that is not among n of them seems to be with a probability of n/2^64.
+type keyHashes struct {
+	seed    maphash.Seed
+	buckets [256][]uint64 // by the first byte, so that growing one copies little
+	count   int64
+	most    int64
+	scratch []byte
+}
+
+// hashCost is the most memory in bytes that a hash takes, with the room that its
+// bucket has left.
+const hashCost = 12
+
+func newKeyHashes(memory int64) *keyHashes {
+	return &keyHashes{seed: maphash.MakeSeed(), most: memory / hashCost}
+}
+
+func (h *keyHashes) hash(db uint32, prefix, key []byte) uint64 {
+	h.scratch = binary.LittleEndian.AppendUint32(h.scratch[:0], db)
+	h.scratch = append(h.scratch, prefix...)
+	h.scratch = append(h.scratch, key...)
+	return maphash.Bytes(h.seed, h.scratch)
+}
+
+// add remembers a key. Beyond the bound nothing is kept any more.
+func (h *keyHashes) add(db uint32, prefix, key []byte) {
+	if h.count++; h.count > h.most {
+		h.buckets = [256][]uint64{}
+		return
+	}
+	x := h.hash(db, prefix, key)
+	h.buckets[x>>56] = append(h.buckets[x>>56], x)
+}
+
+// full reports whether there were more keys than there is memory for.
+func (h *keyHashes) full() bool { return h.count > h.most }
+
+// sort readies h for has.
+func (h *keyHashes) sort() {
+	for i := range h.buckets {
+		slices.Sort(h.buckets[i])
+	}
+}
+
+func (h *keyHashes) has(x uint64) bool {
+	_, ok := slices.BinarySearch(h.buckets[x>>56], x)
+	return ok
+}
+
+// extraKeys is what is known of the keys that only the target has.
+type extraKeys struct {
+	count         int64
+	known, listed bool
+}
+
+// findExtra counts or lists the keys that the dump does not have.
+func (v *Verifier) findExtra(ctx context.Context) (extraKeys, error) {
+	if v.hashes != nil {
+		if !v.hashes.full() {
+			return v.listExtra(ctx)
+		}
+		v.opts.Warn(fmt.Sprintf("extra keys are not listed: --memory has room for the hashes of %d keys, the dump has more", v.hashes.most))
+	}
+	if v.sample != slotter.Slots {
+		return extraKeys{}, nil
+	}
+	sum := int64(0)
+	err := v.everyMaster(ctx, func(addr string) error {
+		dbs, err := v.databasesOf(ctx, addr)
+		for _, keys := range dbs {
+			sum += keys
+		}
+		return err
+	})
+	c := &v.counts
+	held := c.same.Load() + c.kinds[Different].Load() + c.kinds[ExpiryOff].Load() + c.kinds[Unreadable].Load()
+	return extraKeys{count: max(0, sum-held), known: err == nil}, err
+}
+
+func (v *Verifier) everyMaster(ctx context.Context, f func(addr string) error) error {
+	m, err := v.cluster.Map(ctx)
+	if err != nil {
+		return err
+	}
+	for _, master := range m.Masters {
+		if err := f(master.Addr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// databasesOf returns the databases of a server that the dump could fill, with
+// their numbers of keys.
+func (v *Verifier) databasesOf(ctx context.Context, addr string) (map[uint32]int64, error) {
+	o := v.opts.Databases
+	if !v.feed.source.many || o.Only != AllDatabases || o.Merge || o.Prefix != "" {
+		n, err := v.cluster.ClientDB(addr, int(v.db)).DBSize(ctx).Result()
+		return map[uint32]int64{v.db: n}, err
+	}
+	info, err := v.cluster.Info(ctx, addr, "keyspace")
+	if err != nil {
+		return nil, err
+	}
+	dbs := make(map[uint32]int64)
+	for name, text := range info {
+		n, err := strconv.ParseUint(strings.TrimPrefix(name, "db"), 10, 32)
+		count, _, _ := strings.Cut(strings.TrimPrefix(text, "keys="), ",")
+		keys, kerr := strconv.ParseInt(count, 10, 64)
+		if err == nil && kerr == nil {
+			dbs[uint32(n)] = keys
+		}
+	}
+	return dbs, nil
+}
+
+// scanCount is how many keys one SCAN asks for.
+const scanCount = 1000
+
+// listExtra walks the keys of the target and reports those that the dump does
+// not have.
+func (v *Verifier) listExtra(ctx context.Context) (extraKeys, error) {
+	v.hashes.sort()
+	seen := make(map[uint64]struct{}) // SCAN may give a key twice
+	err := v.everyMaster(ctx, func(addr string) error {
+		dbs, err := v.databasesOf(ctx, addr)
+		if err != nil {
+			return err
+		}
+		for db := range dbs {
+			if err := v.scan(ctx, addr, db, seen); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return extraKeys{known: err == nil, listed: true}, err
+}
+
+// maxSeen bounds how many extra keys are remembered as reported.
+const maxSeen = 1 << 20
+
+func (v *Verifier) scan(ctx context.Context, addr string, db uint32, seen map[uint64]struct{}) error {
+	client, cursor := v.cluster.ClientDB(addr, int(db)), uint64(0)
+	for {
+		keys, next, err := client.Scan(ctx, cursor, "", scanCount).Result()
+		if err != nil {
+			return fmt.Errorf("%s: SCAN: %w", addr, err)
+		}
+		for _, key := range keys {
+			x := v.hashes.hash(db, nil, []byte(key))
+			if _, again := seen[x]; again || v.hashes.has(x) || !v.sampled(slotter.Slot([]byte(key))) {
+				continue
+			}
+			if len(seen) < maxSeen {
+				seen[x] = struct{}{}
+			}
+			v.found(KeyDifference{Kind: Extra, Key: []byte(key), DB: db, What: "the dump does not have it", Offset: -1})
+		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+	}
+}
+
+// writes is how many changes all masters have counted since their last save.
+func (v *Verifier) writes(ctx context.Context) (sum int64, err error) {
+	err = v.everyMaster(ctx, func(addr string) error {
+		info, err := v.cluster.Info(ctx, addr, "persistence")
+		if err != nil {
+			return err
+		}
+		n, _ := strconv.ParseInt(info["rdb_changes_since_last_save"], 10, 64)
+		sum += n
+		return nil
+	})
+	return sum, err
+}

@@ -1,0 +1,179 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rdbimport/rdbimport/slotter"
+)
+
+// runRedo compares the keys for which another master has to be asked, or the
+// same once more: what belongs together at once, and then what is still open one
+// after another.
+func (v *Verifier) runRedo() {
+	conns := make(map[place]*verifyConn)
+	defer func() {
+		for _, c := range conns {
+			c.close()
+		}
+	}()
+	for {
+		select {
+		case b := <-v.redo:
+			v.redoMany(conns, b)
+			for i := range b.keys {
+				if b.keys[i].settled {
+					continue
+				}
+				if err := v.redoKey(conns, b, i); err != nil {
+					v.fail(err)
+					return
+				}
+			}
+			v.put(b)
+		case <-v.ctx.Done():
+			return
+		}
+	}
+}
+
+// redoMany compares what is open in b and belongs to one master, as far as that
+// master lets it. What stays open is for redoKey.
+func (v *Verifier) redoMany(conns map[place]*verifyConn, b *verifyBatch) {
+	r, p := v.routes.Load(), place{nowhere, b.place.db, 0}
+	var open []int
+	var commands []byte
+	for i := range b.keys {
+		addr := r.masters[r.owner[slotter.Slot(b.key(i))]]
+		if len(open) == 0 {
+			p.addr = addr
+		}
+		if !b.keys[i].settled && addr == p.addr {
+			open = append(open, i)
+			commands = v.appendRead(commands, b.key(i), false)
+		}
+	}
+	c, err := v.redoConn(conns, p)
+	if err != nil {
+		return
+	}
+	defer c.replies.release()
+	// The servers read on while their answers wait to be read.
+	_, err = c.Write(commands)
+	for _, i := range open {
+		refused := ""
+		if err == nil {
+			refused, err = v.readKey(c.replies, b, i, false)
+		}
+		if err != nil {
+			c.close()
+			delete(conns, p)
+			return
+		}
+		if refused != "" {
+			v.refused(p.addr, b, i, refused)
+		}
+	}
+}
+
+// redoConn returns the connection to a place, a new one if there is none.
+func (v *Verifier) redoConn(conns map[place]*verifyConn, p place) (*verifyConn, error) {
+	if c := conns[p]; c != nil {
+		return c, nil
+	}
+	c, err := v.dial(p)
+	if err != nil {
+		return nil, err
+	}
+	conns[p] = c
+	v.counts.reconnects.Add(1)
+	return c, nil
+}
+
+// redoKey compares key i of b: it follows redirects, and tries again for some
+// time when something is in the way.
+func (v *Verifier) redoKey(conns map[place]*verifyConn, b *verifyBatch, i int) error {
+	slot, until := slotter.Slot(b.key(i)), time.Now().Add(v.opts.RetryTimeout)
+	r := v.routes.Load()
+	addr, ask, pause := r.masters[r.owner[slot]], false, firstPause
+	for hops := 0; ; {
+		act, next, err := v.askOne(conns, place{addr, b.place.db, 0}, b, i, ask)
+		if act == actOK {
+			return nil
+		}
+		if cause := context.Cause(v.ctx); cause != nil {
+			return cause
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("key %q cannot be compared: %w", b.key(i), err)
+		}
+		if hops++; act != actLater && hops%4 != 0 {
+			addr, ask = next, act == actAsk
+			continue
+		}
+		if err := v.pause(pause); err != nil {
+			return err
+		}
+		pause = min(2*pause, longPause)
+		v.refresh(addr)
+		r := v.routes.Load()
+		addr, ask = r.masters[r.owner[slot]], false
+	}
+}
+
+// errRefused is the error of a reply that puts a key off.
+var errRefused = errors.New("the target puts it off")
+
+// askOne asks one node for key i of b. actOK says that the key is settled; next
+// is where to go with actMoved and actAsk.
+func (v *Verifier) askOne(conns map[place]*verifyConn, p place, b *verifyBatch, i int, ask bool) (act action, next string, err error) {
+	c, err := v.redoConn(conns, p)
+	if err != nil {
+		return actLater, "", err
+	}
+	refused := ""
+	if _, err = c.Write(v.appendRead(nil, b.key(i), ask)); err == nil {
+		refused, err = v.readKey(c.replies, b, i, ask)
+		c.replies.release()
+	}
+	if err != nil {
+		c.close()
+		delete(conns, p)
+		return actLater, "", fmt.Errorf("%s: %w", p.addr, err)
+	}
+	if refused == "" {
+		return actOK, "", nil
+	}
+	act, next = v.refused(p.addr, b, i, refused)
+	return act, next, fmt.Errorf("%w: %s: %s", errRefused, p.addr, refused)
+}
+
+// refresh asks for the slot map, another node than the one that does not get on
+// if there is one.
+func (v *Verifier) refresh(not string) {
+	ctx, cancel := context.WithTimeout(v.ctx, mapTimeout)
+	defer cancel()
+	m, err := v.cluster.MapFrom(ctx, not)
+	if err != nil {
+		m, err = v.cluster.Map(ctx)
+	}
+	if err == nil {
+		v.routeMu.Lock()
+		v.routes.Store(newRoutes(m))
+		v.routeMu.Unlock()
+	}
+}
+
+// pause waits.
+func (v *Verifier) pause(d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-v.ctx.Done():
+		return context.Cause(v.ctx)
+	}
+}

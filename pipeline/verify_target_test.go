@@ -1,0 +1,275 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/slotter"
+	"github.com/rdbimport/rdbimport/slotter/localcluster"
+)
+
+// TestVerifyConverted compares each server's dump with what each server holds
+// after an import of it: only what the import has refused is missing, whatever
+// had to be converted. Fields that could not keep their expiry are differences.
+func TestVerifyConverted(t *testing.T) {
+	servers := matrixServers(t)
+	dumps := matrixDumps(t, servers)
+	for _, to := range servers {
+		t.Run("to "+to.name, func(t *testing.T) {
+			lc := to.run(t, true)
+			c := connect(t, lc.URL())
+			for _, d := range dumps {
+				if !d.lfu {
+					continue
+				}
+				t.Run("from "+d.name, func(t *testing.T) {
+					p := &matrixPair{t: t, matrixDump: d, to: to, lc: lc, c: c}
+					to.empty(t, lc, true)
+					refused := p.refused(maps.Clone(d.states[scopes(d.version, to.version)]))
+					res, err := imports(t, c, d.dump, allOptions())
+					noError(t, err)
+					got, found := verifies(t, c, d.dump, verifyOpts())
+					compareRefusedKeys(t, refused, found, "")
+					if got.Same != res.Restored || got.Expired != res.Expired || got.Extra != 0 {
+						t.Errorf("imported %+v, compared %+v", res, got)
+					}
+					opts := allOptions()
+					opts.DropFieldTTL = true
+					_, err = imports(t, c, d.dump, opts)
+					noError(t, err)
+					_, found = verifies(t, c, d.dump, verifyOpts())
+					compareRefusedKeys(t, refused, found, "its fields expire")
+				})
+			}
+		})
+	}
+}
+
+// compareRefusedKeys compares the keys found to differ with those refused. Those
+// with the reason dropped are on the target now, without the expiry of fields.
+func compareRefusedKeys(t *testing.T, refused map[string]string, found map[string]pipeline.KeyDifference, dropped string) {
+	t.Helper()
+	for key, reason := range refused {
+		want := pipeline.Missing
+		if dropped != "" && strings.HasPrefix(reason, dropped) {
+			want = pipeline.Different
+		}
+		if d, ok := found[key]; !ok || d.Kind != want {
+			t.Errorf("%q: reported %v as %v: %s, expected %v", key, ok, d.Kind, d.What, want)
+		}
+	}
+	for key, d := range found {
+		if _, ok := refused[key]; !ok {
+			t.Errorf("%q: %v: %s", key, d.Kind, d.What)
+		}
+	}
+}
+
+// TestVerifyMoved moves slots after the slot map has been read.
+func TestVerifyMoved(t *testing.T) {
+	lc := start(t, localcluster.Options{})
+	c := connect(t, lc.URL())
+	dump := manyStrings(t, 5000)
+	v, err := pipeline.Verify(t.Context(), c, verifyOpts())
+	noError(t, err)
+	b := lc.Masters()[1]
+	for slot := range 200 {
+		for _, n := range lc.Masters() {
+			must(t, n, "CLUSTER", "SETSLOT", slot, "NODE", b.ID)
+		}
+	}
+	_, err = imports(t, connect(t, lc.URL()), dump, allOptions())
+	noError(t, err)
+	noError(t, v.Check(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{})))
+	res, err := v.Close()
+	if err != nil || res.Same != 5000 || res.Redirects == 0 || res.Extra != 0 {
+		t.Errorf("%v, %+v", err, res)
+	}
+}
+
+// TestVerifyAsk compares while slots are being migrated.
+func TestVerifyAsk(t *testing.T) {
+	lc := start(t, localcluster.Options{})
+	c := connect(t, lc.URL())
+	dump := manyStrings(t, 5000)
+	m, err := c.Map(t.Context())
+	noError(t, err)
+	to := lc.Masters()[2]
+	for slot := uint16(0); slot < 100; slot++ {
+		from := owner(t, lc, m, slot)
+		must(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID)
+		must(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID)
+	}
+	_, err = imports(t, c, dump, allOptions())
+	noError(t, err)
+	res, found := verifies(t, c, dump, verifyOpts())
+	if len(found) > 0 || res.Same != 5000 || res.Redirects == 0 {
+		t.Errorf("%+v, %v", res, found)
+	}
+}
+
+// TestVerifyConnectionsLost cuts all connections a few times.
+func TestVerifyConnectionsLost(t *testing.T) {
+	lc := start(t, localcluster.Options{})
+	c := connect(t, lc.URL())
+	dump := manyStrings(t, 50_000)
+	_, err := imports(t, c, dump, allOptions())
+	noError(t, err)
+	opts := verifyOpts()
+	opts.Memory = 1 << 20
+	opts.Found = func(d pipeline.KeyDifference) { t.Errorf("%q: %s", d.Key, d.What) }
+	v, err := pipeline.Verify(t.Context(), c, opts)
+	noError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var killer sync.WaitGroup
+	killed := int64(0)
+	killer.Go(func() {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for range 8 {
+			for _, m := range masters(lc) {
+				n, _ := m.ClientKillByFilter(t.Context(), "TYPE", "normal").Result()
+				killed += n
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	cerr := v.Check(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{}))
+	cancel()
+	killer.Wait()
+	res, err := v.Close()
+	if err != nil || cerr != nil || res.Same != 50_000 || res.Extra != 0 || res.Reconnects == 0 {
+		t.Errorf("%v, %v, %+v; %d connections killed", err, cerr, res, killed)
+	}
+}
+
+// TestVerifyMasterGone compares with a cluster of which a master is gone for
+// good.
+func TestVerifyMasterGone(t *testing.T) {
+	lc := start(t, localcluster.Options{})
+	c := connect(t, lc.URL())
+	dump := manyStrings(t, 1000)
+	opts := verifyOpts()
+	opts.RetryTimeout = 300 * time.Millisecond
+	v, err := pipeline.Verify(t.Context(), c, opts)
+	noError(t, err)
+	lc.Masters()[0].Kill()
+	cerr := v.Check(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{}))
+	res, err := v.Close()
+	if err == nil || !strings.Contains(err.Error(), "cannot be compared") || res.Unsettled == 0 {
+		t.Errorf("%v, %v, %+v", err, cerr, res)
+	}
+}
+
+// TestVerifyStopped stops a comparison.
+func TestVerifyStopped(t *testing.T) {
+	lc := start(t, localcluster.Options{Standalone: true})
+	v, err := pipeline.Verify(t.Context(), connect(t, lc.URL()), verifyOpts())
+	noError(t, err)
+	v.Stop()
+	_ = v.Check(rdbparse.NewScanner(bytes.NewReader(manyStrings(t, 10)), rdbparse.Options{}))
+	res, err := v.Close()
+	if err == nil || res.Unsettled != 10 {
+		t.Errorf("%v, %+v", err, res)
+	}
+}
+
+// TestVerifySample compares a tenth of the slots.
+func TestVerifySample(t *testing.T) {
+	lc := start(t, localcluster.Options{})
+	opts := verifyOpts()
+	opts.Sample = 0.1
+	opts.Extra = true
+	res, found := verifies(t, connect(t, lc.URL()), manyStrings(t, 20_000), opts)
+	slots := map[uint16]bool{}
+	for key := range found {
+		slots[slotter.Slot([]byte(key))] = true
+	}
+	if res.Missing+res.Skipped != 20_000 || res.Missing < 1000 || res.Missing > 3000 || len(slots) > 1639 {
+		t.Errorf("%+v, %d slots", res, len(slots))
+	}
+	for i := range 20_000 { // every key of such a slot is there
+		key := fmt.Sprintf("key:%d", i)
+		if _, ok := found[key]; ok != slots[slotter.Slot([]byte(key))] {
+			t.Fatalf("%s: reported %v", key, ok)
+		}
+	}
+	m := masters(lc)
+	for i := range 1000 {
+		key := fmt.Sprintf("extra:%d", i)
+		for _, c := range m {
+			_ = c.Set(t.Context(), key, "x", 0).Err() // one of them takes it
+		}
+	}
+	res, _ = verifies(t, connect(t, lc.URL()), manyStrings(t, 20_000), opts)
+	if res.Extra < 50 || res.Extra > 200 || !res.ExtraListed {
+		t.Errorf("extra keys of a sample: %+v", res)
+	}
+}
+
+// TestVerifyMemory compares values that are larger than the budget, and more keys
+// than it has room for hashes of.
+func TestVerifyMemory(t *testing.T) {
+	lc := start(t, localcluster.Options{Standalone: true})
+	c := connect(t, lc.URL())
+	n := lc.Nodes()[0]
+	for i := range 4 {
+		noError(t, n.Client().Set(t.Context(), fmt.Sprint("large", i), bytes.Repeat([]byte{byte(i), 7, 9, byte(i * i)}, 1<<20), 0).Err())
+	}
+	for i := range 3 {
+		must(t, n, "EVAL", "for i = 1, 15000 do redis.call('SET', KEYS[1] .. ':' .. i, i) end return 1", 1, fmt.Sprint("key", i))
+	}
+	dump := save(t, n, false)
+	noError(t, n.Client().Append(t.Context(), "large2", "x").Err())
+	opts := verifyOpts()
+	opts.Memory, opts.Lanes, opts.Extra = 1<<20, 3, true
+	var warned []string
+	opts.Warn = func(text string) { warned = append(warned, text) }
+	res, found := verifies(t, c, dump, opts)
+	if d := found["large2"]; len(found) != 1 || d.Kind != pipeline.Different || res.ExtraListed || res.Extra != 0 {
+		t.Errorf("%+v, %v", res, found)
+	}
+	if text := strings.Join(warned, "\n"); !strings.Contains(text, "extra keys are not listed") {
+		t.Errorf("warned of %q", text)
+	}
+}
+
+// TestVerifyDatabases compares a dump of several databases with a server that has
+// as many.
+func TestVerifyDatabases(t *testing.T) {
+	lc := start(t, localcluster.Options{Standalone: true})
+	c := connect(t, lc.URL())
+	n := lc.Nodes()[0]
+	for _, db := range []int{0, 3, 9} {
+		noError(t, c.ClientDB(n.Addr, db).Set(t.Context(), fmt.Sprint("key", db), "value", 0).Err())
+	}
+	dump := save(t, n, false)
+	noError(t, c.ClientDB(n.Addr, 3).Set(t.Context(), "key3", "other", 0).Err())
+	noError(t, c.ClientDB(n.Addr, 5).Set(t.Context(), "key0", "value", 0).Err())
+	noError(t, c.ClientDB(n.Addr, 9).Del(t.Context(), "key9").Err())
+	opts := verifyOpts()
+	opts.Extra = true
+	res, found := verifies(t, c, dump, opts)
+	for key, want := range map[string]pipeline.KeyDifference{
+		"key3": {Kind: pipeline.Different, DB: 3}, "key0": {Kind: pipeline.Extra, DB: 5}, "key9": {Kind: pipeline.Missing, DB: 9},
+	} {
+		if d := found[key]; d.Kind != want.Kind || d.DB != want.DB {
+			t.Errorf("%s: %+v, expected %+v", key, d, want)
+		}
+	}
+	if len(found) != 3 || res.Same != 1 {
+		t.Errorf("%+v, %v", res, found)
+	}
+}
