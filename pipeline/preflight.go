@@ -67,6 +67,9 @@ func (im *Importer) preflight(ctx context.Context, m *slotter.Map) error {
 			}
 			before := time.Now()
 			t, err := im.cluster.Time(ctx, master.Addr)
+			if ctx.Err() != nil {
+				return ctx.Err() // another master's error is the one to tell
+			}
 			if err != nil {
 				im.opts.Warn(fmt.Sprintf("%s does not tell its time (%v): expiry is judged by this machine's clock", master.Addr, err))
 				return nil

@@ -33,6 +33,7 @@ Exit codes:
   3    the input is damaged; the message says where, and whether anything was written
   4    finished, but not everything is on the target: keys that were refused, that
        a failover may have lost or that the target has evicted are listed by reason
+  5    verify found differences
   130  interrupted
 `
 
