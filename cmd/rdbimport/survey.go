@@ -25,6 +25,7 @@ type survey struct {
 	dbs     map[uint32]int64        // keys by database
 	refused map[string]*refusedKeys // by reason
 	scratch []byte
+	values  *element.Reader // of values that are sent as they are; nil before the first
 }
 
 // refusedKeys counts what would be refused for one reason.
@@ -112,8 +113,23 @@ func (sv *survey) value(e *rdbparse.Entry) error {
 		sv.scratch, err = element.Convert(sv.scratch[:0], element.Value{Type: e.Type, Raw: e.Value, Fields: e.Fields}, plan.To,
 			element.Options{DropFieldExpiry: sv.opts.DropFieldTTL, Now: sv.now})
 		return sv.rewritten(e, key, err)
+	case !e.Big && e.Type.Kind != rdbparse.KindString && element.CanOpen(e.Type):
+		return sv.rewritten(e, key, sv.open(element.Value{Type: e.Type, Raw: e.Value, Fields: e.Fields}))
 	}
 	return nil
+}
+
+// open reads a value to its end: servers look at the head of what they are sent
+// only, unless sanitize-dump-payload is set.
+func (sv *survey) open(v element.Value) error {
+	if sv.values == nil {
+		sv.values = element.Open(v)
+	} else {
+		sv.values.Reset(v)
+	}
+	for sv.values.Next() {
+	}
+	return sv.values.Err()
 }
 
 // rewritten notes the outcome of rewriting a value.
