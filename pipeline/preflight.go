@@ -50,28 +50,38 @@ func (im *Importer) preflight(ctx context.Context, m *slotter.Map) error {
 			return fmt.Errorf("%w: %s has %d, %d are to confirm each key", ErrFewReplicas, n.Addr, len(n.Replicas), im.opts.WaitReplicas)
 		}
 	}
-	servers := make([]slotter.Server, len(m.Masters))
-	var ahead time.Duration
+	servers, ahead, err := askMasters(ctx, im.cluster, m, im.opts.Warn, im.probeRestore)
+	if err != nil {
+		return err
+	}
+	im.clock.ahead = ahead
+	im.setTarget(servers)
+	return nil
+}
+
+// askMasters asks every master about itself, has the user's rights probed, and
+// returns by how much the masters' clock is ahead of this machine's.
+func askMasters(ctx context.Context, c *slotter.Cluster, m *slotter.Map, warn func(string),
+	probe func(ctx context.Context, m *slotter.Map, master int) error) (servers []slotter.Server, ahead time.Duration, err error) {
+	servers = make([]slotter.Server, len(m.Masters))
 	var once sync.Once
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(16)
 	for i, master := range m.Masters {
-		g.Go(func() error {
-			s, err := im.cluster.Server(ctx, master.Addr)
-			if err != nil {
+		g.Go(func() (err error) {
+			if servers[i], err = c.Server(ctx, master.Addr); err != nil {
 				return err
 			}
-			servers[i] = s
-			if err := im.probeRestore(ctx, m, i); err != nil {
+			if err := probe(ctx, m, i); err != nil {
 				return err
 			}
 			before := time.Now()
-			t, err := im.cluster.Time(ctx, master.Addr)
+			t, err := c.Time(ctx, master.Addr)
 			if ctx.Err() != nil {
 				return ctx.Err() // another master's error is the one to tell
 			}
 			if err != nil {
-				im.opts.Warn(fmt.Sprintf("%s does not tell its time (%v): expiry is judged by this machine's clock", master.Addr, err))
+				warn(fmt.Sprintf("%s does not tell its time (%v): expiry is judged by this machine's clock", master.Addr, err))
 				return nil
 			}
 			after := time.Now()
@@ -79,12 +89,8 @@ func (im *Importer) preflight(ctx context.Context, m *slotter.Map) error {
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	im.clock.ahead = ahead
-	im.setTarget(servers)
-	return nil
+	err = g.Wait()
+	return servers, ahead, err
 }
 
 // setTarget derives from the servers what may be sent to them.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/rdbimport/rdbimport/slotter"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -189,31 +188,8 @@ func Verify(ctx context.Context, cluster *slotter.Cluster, opts VerifyOptions) (
 
 // preflight looks at every master.
 func (v *Verifier) preflight(ctx context.Context, m *slotter.Map) error {
-	servers := make([]slotter.Server, len(m.Masters))
-	var ahead time.Duration
-	var once sync.Once
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(16)
-	for i, master := range m.Masters {
-		g.Go(func() (err error) {
-			if servers[i], err = v.cluster.Server(ctx, master.Addr); err != nil {
-				return err
-			}
-			if err := v.probeDump(ctx, m, i); err != nil {
-				return err
-			}
-			before := time.Now()
-			t, err := v.cluster.Time(ctx, master.Addr)
-			if err != nil {
-				v.opts.Warn(fmt.Sprintf("%s does not tell its time (%v): expiry is judged by this machine's clock", master.Addr, err))
-				return nil
-			}
-			after := time.Now()
-			once.Do(func() { ahead = t.Sub(before.Add(after.Sub(before) / 2)) })
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+	servers, ahead, err := askMasters(ctx, v.cluster, m, v.opts.Warn, v.probeDump)
+	if err != nil {
 		return err
 	}
 	v.clock.ahead = ahead
