@@ -43,8 +43,9 @@ type Entry struct {
 	Idle int64 // seconds since the key was used, -1 if the dump does not say
 	Freq int16 // LFU counter, 0 to 255, -1 if the dump does not say
 
-	// Big tells that the value is longer than Options.MaxValue: it is not held,
-	// and the next call of Next passes over it.
+	// Big tells that the value is longer than Options.MaxValue: it is not held.
+	// Scanner.BigValue reads it; the next call of Next passes over what has not
+	// been read.
 	Big bool
 
 	Offset int64 // of the record's first byte, counted from the dump's magic

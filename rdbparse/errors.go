@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/rdbimport/rdbimport/rdbparse/internal/window"
 )
 
 // Reasons why a dump cannot be read, for errors.Is.
@@ -21,6 +23,15 @@ var (
 	ErrChecksum = errors.New("wrong checksum")
 	// ErrCorrupt: bytes that no server writes.
 	ErrCorrupt = errors.New("damaged dump")
+)
+
+// Errors of a BigValue.
+var (
+	// ErrTooLong: the value has more bytes than it may have.
+	ErrTooLong = window.ErrTooLong
+	// ErrNoReplay: the value cannot be read another time, for the reason that the
+	// error wraps.
+	ErrNoReplay = errors.New("the value cannot be read again")
 )
 
 // A FormatError says where and why a dump cannot be read further. It wraps one
@@ -43,14 +54,15 @@ func (e *FormatError) Error() string {
 // Unwrap returns the reason.
 func (e *FormatError) Unwrap() error { return e.Err }
 
-// reason makes an error of the window one of this package's reasons.
-func reason(err error) error {
+// Reason makes an error of the window one of this package's reasons. It is for the
+// packages that read a value through its window.
+func Reason(err error) error {
 	switch {
 	case err == io.ErrUnexpectedEOF:
 		return ErrTruncated
 	case errors.Is(err, io.ErrUnexpectedEOF): // a source that says it better
 		return fmt.Errorf("%w: %w", ErrTruncated, err)
-	case isFormat(err):
+	case isFormat(err) || errors.Is(err, window.ErrTooLong):
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return err

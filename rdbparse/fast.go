@@ -4,7 +4,7 @@ import "encoding/binary"
 
 // fastKey reads a record of the most common form: an expiry, idle time or access
 // count if there is any, a type whose value is one string, a key and a value of
-// which the lengths are short, all of it at hand. That is most of most dumps, so
+// which the lengths are short, all of it at hand, and no value that is Big. That is most of most dumps, so
 // it is read on locals, in one pass. It reports false, and has done nothing, for
 // any other record: Next reads these, and would read this one in the same way.
 func (s *Scanner) fastKey() bool {
@@ -47,7 +47,7 @@ func (s *Scanner) fastKey() bool {
 	if c := b[keyEnd]; c >= 0xc0 && c <= 0xc2 { // an integer of 1, 2 or 4 bytes
 		end = keyEnd + 1 + 1<<(c-0xc0)
 	}
-	if end > len(b) {
+	if end > len(b) || end-keyEnd > s.most {
 		return false
 	}
 	e.Record, e.DB, e.Type, e.Offset = RecordKey, s.db, row, s.w.Offset()

@@ -25,7 +25,7 @@ func (s *Scanner) skipValue(w *window.Window, t *TypeInfo) {
 		skipElements(w, t.parts, w.Len())
 	case frameModule:
 		w.Len()
-		skipModuleItems(w)
+		w.SkipModuleItems()
 	case frameQuicklist2:
 		skipQuicklist2(w)
 	case frameStream:
@@ -76,35 +76,6 @@ func skipElements(w *window.Window, p parts, n uint64) {
 	default:
 		for ; n > 0 && w.Err() == nil; n-- {
 			skipParts(w, p)
-		}
-	}
-}
-
-// Codes of the items of a module value, after rdb.h.
-const (
-	moduleEnd    = 0
-	moduleSint   = 1
-	moduleUint   = 2
-	moduleFloat  = 3
-	moduleDouble = 4
-	moduleString = 5
-)
-
-func skipModuleItems(w *window.Window) {
-	for w.Err() == nil {
-		switch code := w.Len(); code {
-		case moduleEnd:
-			return
-		case moduleSint, moduleUint:
-			w.Len()
-		case moduleFloat:
-			w.Skip(4)
-		case moduleDouble:
-			w.Skip(8)
-		case moduleString:
-			w.SkipString()
-		default:
-			w.Fail(fmt.Errorf("%w: %d is no kind of module item", ErrCorrupt, code))
 		}
 	}
 }
@@ -396,5 +367,6 @@ func skipChunks(w *window.Window) {
 // the bytes are no valid length or string.
 func isFormat(err error) bool {
 	return errors.Is(err, window.ErrLength) || errors.Is(err, window.ErrTooBig) ||
-		errors.Is(err, window.ErrDouble) || errors.Is(err, window.ErrLZFSize)
+		errors.Is(err, window.ErrDouble) || errors.Is(err, window.ErrLZFSize) ||
+		errors.Is(err, window.ErrModuleItem)
 }

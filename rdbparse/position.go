@@ -17,10 +17,11 @@ type Position struct {
 }
 
 // Position returns the place behind the current entry. It reports false where
-// reading on from there is not possible: hash templates stand before it, or it
-// is between what belongs to one key.
+// reading on from there is not possible: hash templates stand before it, it is
+// between what belongs to one key, or the entry is Big and the value has not been
+// read to its end.
 func (s *Scanner) Position() (Position, bool) {
-	if !s.begun || s.err != nil || s.entry.Big || s.prefix.begun || s.templates.byID != nil {
+	if !s.begun || s.err != nil || s.entry.Big && !s.big.atEnd() || s.prefix.begun || s.templates.byID != nil {
 		return Position{}, false
 	}
 	return Position{

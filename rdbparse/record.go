@@ -177,7 +177,7 @@ func (s *Scanner) functionPreGA(at int64) bool {
 func (s *Scanner) moduleAux(at int64) bool {
 	w := s.w
 	id := w.Len()
-	skipModuleItems(w)
+	w.SkipModuleItems()
 	if w.Err() != nil {
 		return false
 	}
@@ -216,7 +216,7 @@ func (s *Scanner) keyMeta() {
 	w.Mark()
 	for n := w.Len(); n > 0 && w.Err() == nil; n-- {
 		w.Skip(4)
-		skipModuleItems(w)
+		w.SkipModuleItems()
 	}
 	if w.Err() == nil {
 		s.metaBuf = append(append(s.metaBuf[:0], opKeyMeta), w.Since(0, w.Pos())...)

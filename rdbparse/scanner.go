@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 
@@ -23,6 +24,26 @@ type Options struct {
 	AnyVersion bool
 	// SkipChecksum leaves the CRC64 of the dump unchecked.
 	SkipChecksum bool
+
+	// Again gives the bytes of the dump by their offset from its magic, where the
+	// source can be read more than once, as a plain file can; else it is nil. It
+	// serves BigValue.Rewind.
+	Again io.ReaderAt
+	// Spool, where Again is nil, makes something that keeps the bytes of a big
+	// value while they are read. It is called once for each value of which bytes
+	// leave the read buffer after BigValue was called, and the Spool is closed by the
+	// next call of Next. One that fails, for want of room say, fails no reading, only
+	// BigValue.Rewind. If it is nil too, only what is still in the buffer can be read
+	// again.
+	Spool func() (Spool, error)
+}
+
+// A Spool keeps the bytes of one value: they are written in order, and read from
+// any place. Close gives them up.
+type Spool interface {
+	io.Writer
+	io.ReaderAt
+	io.Closer
 }
 
 // A Checksum tells what is known of the CRC64 at the end of a dump.
@@ -72,7 +93,8 @@ type Scanner struct {
 	keyBuf    []byte // a key or name that does not stand in the dump as it is
 	valueBuf  []byte // the same for the value of an AUX and a function library
 	metaBuf   []byte
-	bigFrom   int64
+	most      int // bytes of a value that is held
+	big       BigValue
 	templates templates
 }
 
@@ -91,7 +113,11 @@ var noPrefix = prefix{idle: -1, freq: -1}
 
 // NewScanner returns a Scanner of the dump that r begins with.
 func NewScanner(r io.Reader, opts Options) *Scanner {
-	return &Scanner{w: window.New(r, opts.BufferSize), opts: opts, prefix: noPrefix}
+	most := opts.MaxValue
+	if most <= 0 {
+		most = math.MaxInt
+	}
+	return &Scanner{w: window.New(r, opts.BufferSize), opts: opts, most: most, prefix: noPrefix}
 }
 
 // Entry returns the record that the last call of Next read. It is valid until
@@ -131,7 +157,7 @@ func (s *Scanner) Next() bool {
 		if !s.header() {
 			return false
 		}
-	} else if s.entry.Big && !s.skipBig() {
+	} else if s.entry.Big && !s.leaveBig() {
 		return false
 	}
 	w := s.w
@@ -229,17 +255,17 @@ func (s *Scanner) key(row *TypeInfo, at int64) bool {
 		defer w.SetLimit(0)
 	}
 	s.skipValue(w, row)
-	if err := w.Err(); err != nil {
-		if err == window.ErrTooLong {
-			return s.bigValue(row, at, from, to, value)
-		}
+	if err := w.Err(); err == window.ErrTooLong || err == nil && w.Pos()-value > s.most {
+		w.SetLimit(0)
+		return s.bigValue(row, at, from, to, value)
+	} else if err != nil {
 		return s.failKey(row, s.taken(s.keyBuf, from, to), err)
 	}
 	s.setKey(row, at, s.taken(s.keyBuf, from, to))
 	s.entry.Value = w.Since(value, w.Pos())
 	s.entry.Fields = nil
 	if row.frame == frameTmplRef {
-		return s.setFields(row)
+		return s.setFields(window.Of(s.entry.Value), row)
 	}
 	return true
 }
@@ -306,35 +332,9 @@ func (s *Scanner) taken(buf []byte, from, to int) []byte {
 	return s.w.Since(from, to)
 }
 
-// bigValue makes the entry of a value that is too long to be held; the window
-// goes back to the value's first byte.
-func (s *Scanner) bigValue(row *TypeInfo, at int64, from, to, value int) bool {
-	if from >= 0 {
-		s.keyBuf = append(s.keyBuf[:0], s.w.Since(from, to)...)
-	}
-	s.w.Rewind()
-	s.w.Skip(uint64(value))
-	s.w.Unmark()
-	s.setKey(row, at, s.keyBuf)
-	s.entry.Big, s.entry.Value = true, nil
-	s.bigFrom = s.w.Offset()
-	return true
-}
-
-// skipBig passes over a big value that nobody has read.
-func (s *Scanner) skipBig() bool {
-	if s.w.Offset() == s.bigFrom {
-		s.skipValue(s.w, s.entry.Type)
-	}
-	if err := s.w.Err(); err != nil {
-		return s.failKey(s.entry.Type, s.keyBuf, err)
-	}
-	return true
-}
-
 // fail ends the scan with the window's error, met in the part that within names.
 func (s *Scanner) fail(within string) bool {
-	s.err = &FormatError{Offset: s.w.Offset(), Within: within, Err: reason(s.w.Err())}
+	s.err = &FormatError{Offset: s.w.Offset(), Within: within, Err: Reason(s.w.Err())}
 	return false
 }
 
@@ -344,7 +344,7 @@ func (s *Scanner) failKey(row *TypeInfo, key []byte, err error) bool {
 		Offset: s.w.Offset(),
 		Within: "the value, " + row.Type.String() + ",",
 		Key:    append([]byte(nil), key...),
-		Err:    reason(err),
+		Err:    Reason(err),
 	}
 	return false
 }

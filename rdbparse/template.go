@@ -32,7 +32,9 @@ func (s *Scanner) hashTemplate() {
 	id := w.Len()
 	n := w.Len()
 	w.Mark()
+	w.SetLimit(maxTemplate + 1)
 	w.SkipStrings(n)
+	w.SetLimit(0)
 	if w.Err() == nil {
 		fields := append([]byte(nil), w.Since(0, w.Pos())...)
 		t := &s.templates
@@ -69,16 +71,18 @@ func (s *Scanner) skipTmplRef(w *window.Window, t Type) {
 	w.SkipStrings(tmpl.n)
 }
 
-// setFields gives the entry, a hash with a template, its field names.
-func (s *Scanner) setFields(row *TypeInfo) bool {
+// setFields gives the entry, a hash with a template, its field names. The value
+// starts at w's cursor; of it only what is needed is read.
+func (s *Scanner) setFields(w *window.Window, row *TypeInfo) bool {
 	e := &s.entry
-	id, ok := uint64(0), false
+	id, ok := uint64(0), true
 	if row.Type == TypeHashTmplLPRef {
-		id, ok = firstInt(e.Value)
+		id, ok = firstInt(w)
 	} else {
-		v := window.Of(e.Value)
-		id = v.Len()
-		ok = v.Err() == nil
+		id = w.Len()
+	}
+	if err := w.Err(); err != nil {
+		return s.failKey(row, e.Key, err)
 	}
 	tmpl, known := s.templates.byID[id]
 	if !ok || !known {
@@ -88,23 +92,19 @@ func (s *Scanner) setFields(row *TypeInfo) bool {
 	return true
 }
 
-// firstInt returns the first element of a listpack that is stored as a string,
-// if it is an integer that is not negative.
-func firstInt(value []byte) (uint64, bool) {
-	w := window.Of(value)
+// firstInt returns the first element of a listpack that is stored as a string at
+// w's cursor, if it is an integer that is not negative.
+func firstInt(w *window.Window) (uint64, bool) {
+	const enough = 6 + 10 // a header and the longest integer
+	var first [enough]byte
 	h := w.String()
-	lp := w.Bytes(int(min(h.Size, maxString)))
-	if h.Form == window.LZF && w.Err() == nil && h.Plain <= maxString {
-		plain := make([]byte, h.Plain)
-		if lzf.Decompress(plain, lp) != nil {
-			return 0, false
-		}
-		lp = plain
+	lp := w.Bytes(int(min(h.Size, lzf.Enough(enough))))
+	if h.Form == window.LZF {
+		lzf.Prefix(first[:], lp)
+	} else {
+		copy(first[:], lp)
 	}
-	if len(lp) < 6+10 {
-		lp = append(append([]byte(nil), lp...), make([]byte, 16)...)
-	}
-	p := lp[6:]
+	p := first[6:]
 	var n int64
 	switch c := p[0]; {
 	case c < 0x80:

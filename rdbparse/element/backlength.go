@@ -140,7 +140,7 @@ func FindBackLengths(v Value) (BackLengths, error) {
 		r.findBackLengths()
 	}
 	if w.Err() != nil {
-		r.fail(reason(w.Err()))
+		r.fail(r.reason(w.Err()))
 	}
 	return r.backs | r.items.backs, r.err
 }
@@ -227,7 +227,7 @@ func rebuild(dst, blob []byte, kind BackLengths) []byte {
 		dst = append(dst, blob[at:at+it.size]...)
 		dst = appendBackLength(dst, it.size, kind)
 	}
-	dst = append(dst, listpackEnd)
+	dst = append(dst, endMark)
 	binary.LittleEndian.PutUint32(dst[from:], uint32(len(dst)-from))
 	return dst
 }

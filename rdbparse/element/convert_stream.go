@@ -76,7 +76,7 @@ func (c *cutter) node(back BackLengths) {
 		return
 	}
 	before := c.w.Pos()
-	r := &Reader{w: c.w}
+	r := &Reader{w: c.w, most: maxText}
 	r.findBackLengths()
 	if r.backs&^back == 0 {
 		return

@@ -70,6 +70,11 @@ func render(r *element.Reader) (string, error) {
 	var b strings.Builder
 	for r.Next() {
 		e := r.Element()
+		if e.Long > 0 {
+			if e = gather(r); e == nil {
+				break
+			}
+		}
 		switch e.Kind {
 		case element.Text, element.ListItem:
 			fmt.Fprintf(&b, "%q\n", e.Value)
@@ -104,6 +109,24 @@ func render(r *element.Reader) (string, error) {
 		}
 	}
 	return b.String(), r.Err()
+}
+
+// gather returns the element, which has a long value, with that; nil if it cannot
+// be read.
+func gather(r *element.Reader) *element.Element {
+	value := []byte{}
+	if r.Parts(func(p []byte) error {
+		value = append(value, p...)
+		return nil
+	}) != nil {
+		return nil
+	}
+	e := *r.Element()
+	if e.Value != nil || e.Long != int64(len(value)) {
+		value = fmt.Appendf(nil, "%d of %d bytes, and %q", len(value), e.Long, e.Value)
+	}
+	e.Value = value
+	return &e
 }
 
 func TestCorpus(t *testing.T) {

@@ -52,11 +52,13 @@ type StreamInfo struct {
 
 // An Element is one part of a value. Key, Value and Pairs are borrowed: they are
 // valid until the next call of Reader.Next, and must not be written to. Times are
-// in milliseconds since the epoch.
+// in milliseconds since the epoch. An element with a Long value, of a Text, ListItem,
+// Field or Slot, comes from a Reader made with OfBig only, and cannot be digested.
 type Element struct {
 	Kind     Kind
 	Key      []byte
 	Value    []byte
+	Long     int64 // > 0: Value is not held, has so many bytes, and Reader.Parts gives them
 	Score    float64
 	ExpireAt int64 // of a hash field; 0 for none
 	Index    uint64

@@ -5,22 +5,28 @@ import "encoding/binary"
 const intsetHeader = 8 // bytes of a member in 4, members in 4
 
 // Intset returns the members of an intset, in ascending order.
-func Intset(b []byte) Items {
-	it := Items{b: b, i: intsetHeader, end: len(b), form: formIntset}
-	if len(b) < intsetHeader {
+func Intset(b []byte) (it Items) {
+	it.intset(b, int64(len(b)))
+	it.end = len(b)
+	return it
+}
+
+// intset begins to walk an intset of size bytes that starts with b.
+func (it *Items) intset(b []byte, size int64) {
+	it.b, it.i, it.form, it.count = b, intsetHeader, formIntset, 0
+	if size < intsetHeader {
 		it.fail("too short for a header")
-		return it
+		return
 	}
 	width := binary.LittleEndian.Uint32(b)
 	n := binary.LittleEndian.Uint32(b[4:])
 	switch {
 	case width != 2 && width != 4 && width != 8:
 		it.fail("members of an impossible width")
-	case uint64(n)*uint64(width) != uint64(len(b)-intsetHeader):
+	case uint64(n)*uint64(width) != uint64(size-intsetHeader):
 		it.fail("the header tells another length")
 	}
 	it.width, it.count = int(width), int(n)
-	return it
 }
 
 func (it *Items) nextIntset() bool {

@@ -38,11 +38,18 @@ type Items struct {
 
 	size  int         // listpack: bytes of the element without its back length
 	backs BackLengths // listpack: kinds of back length met
+	tail  int64       // ziplist: offset of the last element, as the header has it
 	text  []byte
 	num   int64
 	isInt bool
 	err   error
+
+	src  *blobStream // a blob that is not held; nil for one in memory
+	long int64       // bytes of a text that is not held, which comes next in src
 }
+
+// endMark is the last byte of all blobs but an intset.
+const endMark = 0xff
 
 // unknownCount in the header of a listpack or ziplist means that there are too
 // many elements for its 16 bits.
@@ -70,6 +77,11 @@ func (it *Items) Next() bool {
 	if it.err != nil {
 		return false
 	}
+	if it.src != nil {
+		if long, ok := it.load(); long || !ok {
+			return ok
+		}
+	}
 	switch it.form {
 	case formListpack:
 		return it.nextListpack()
@@ -89,8 +101,20 @@ func clip(n uint32) int { return int(min(n, 1<<30)) }
 // fail ends the walk because of a fault at the cursor.
 func (it *Items) fail(what string) bool {
 	it.text, it.isInt = nil, false
-	it.err = fmt.Errorf("%w: byte %d of a %s of %d: %s", ErrDamaged, it.i, formNames[it.form], len(it.b), what)
+	at, size := it.offset(), int64(len(it.b))
+	if it.src != nil {
+		size = it.src.size
+	}
+	it.err = fmt.Errorf("%w: byte %d of a %s of %d: %s", ErrDamaged, at, formNames[it.form], size, what)
 	return false
+}
+
+// offset returns the place of the cursor in the blob.
+func (it *Items) offset() int64 {
+	if it.src != nil {
+		return it.src.base + int64(it.i)
+	}
+	return int64(it.i)
 }
 
 // finish ends the walk at the end mark: it must be the blob's last byte, and the
@@ -103,7 +127,19 @@ func (it *Items) finish() bool {
 		return it.fail(fmt.Sprintf("the header says %d elements, there are %d", it.count, it.seen))
 	}
 	it.text, it.isInt = nil, false
+	if it.src != nil {
+		return it.finishStream()
+	}
 	return false
+}
+
+// inMemory completes the items of a blob in memory, of which the header has been
+// read.
+func (it *Items) inMemory(b []byte) {
+	it.b, it.end = b, len(b)-1
+	if it.err == nil && b[it.end] != endMark {
+		it.fail("no end mark")
+	}
 }
 
 func (it *Items) setText(p []byte) {

@@ -2,27 +2,28 @@ package element
 
 import "encoding/binary"
 
-const (
-	listpackHeader = 6 // total bytes in 4, elements in 2
-	listpackEnd    = 0xff
-)
+const listpackHeader = 6 // total bytes in 4, elements in 2
 
 // Listpack returns the elements of a listpack.
-func Listpack(b []byte) Items {
-	it := Items{b: b, i: listpackHeader, end: len(b) - 1, form: formListpack, count: -1}
+func Listpack(b []byte) (it Items) {
+	it.listpack(b, int64(len(b)))
+	it.inMemory(b)
+	return it
+}
+
+// listpack begins to walk a listpack of size bytes that starts with b.
+func (it *Items) listpack(b []byte, size int64) {
+	it.b, it.i, it.form, it.count = b, listpackHeader, formListpack, -1
 	switch {
-	case len(b) < listpackHeader+1:
+	case size < listpackHeader+1:
 		it.fail("too short for a header")
-	case uint64(binary.LittleEndian.Uint32(b)) != uint64(len(b)):
+	case int64(binary.LittleEndian.Uint32(b)) != size:
 		it.fail("the header tells another length")
-	case b[it.end] != listpackEnd:
-		it.fail("no end mark")
 	default:
 		if n := int(binary.LittleEndian.Uint16(b[4:])); n != unknownCount {
 			it.count = n
 		}
 	}
-	return it
 }
 
 func (it *Items) nextListpack() bool {
@@ -39,19 +40,11 @@ func (it *Items) nextListpack() bool {
 		head, text = 1, int(c&0x3f)
 	case c < 0xe0:
 		head = 2
-	case c < 0xf0:
-		head = 2
-		if len(p) >= 2 {
-			text = int(c&0x0f)<<8 | int(p[1])
-		}
-	case c == 0xf0:
-		head = 5
-		if len(p) >= 5 {
-			text = clip(binary.LittleEndian.Uint32(p[1:]))
-		}
+	case c <= 0xf0:
+		head, text = listpackText(p)
 	case c <= 0xf4:
 		head, num = 1, [...]int{2, 3, 4, 8}[c-0xf1]
-	case c == listpackEnd:
+	case c == endMark:
 		return it.fail("end mark before the end")
 	default:
 		return it.fail("no kind of element")
@@ -77,6 +70,26 @@ func (it *Items) nextListpack() bool {
 		it.setText(p[head:size])
 	}
 	return true
+}
+
+// listpackText returns the bytes before the text that p starts with, and of the text;
+// 0 for an element that is none. What p is too short for counts as 0.
+func listpackText(p []byte) (head, text int) {
+	switch c := p[0]; {
+	case c >= 0x80 && c < 0xc0:
+		return 1, int(c & 0x3f)
+	case c >= 0xe0 && c < 0xf0:
+		if len(p) >= 2 {
+			text = int(c&0x0f)<<8 | int(p[1])
+		}
+		return 2, text
+	case c == 0xf0:
+		if len(p) >= 5 {
+			text = clip(binary.LittleEndian.Uint32(p[1:]))
+		}
+		return 5, text
+	}
+	return 0, 0
 }
 
 // littleEndian returns the signed number in p, of 1 to 8 bytes.

@@ -2,6 +2,7 @@ package element
 
 import (
 	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/internal/window"
 )
 
 // blobForm returns the form of the blob, or blobs, that a type keeps its elements
@@ -18,13 +19,29 @@ func blobForm(t rdbparse.Type) form {
 	return formListpack
 }
 
-// nextBlob reads a blob and sets the reader on its items.
+// nextBlob sets the reader on the items of the blob at the cursor.
 func (r *Reader) nextBlob(f form) {
-	b := r.readBlob()
+	r.backs |= r.items.backs
+	h := r.w.String()
+	switch {
+	case r.w.Err() != nil:
+		return
+	case h.Size > maxText || h.Plain > maxText:
+		r.w.Fail(window.ErrTooBig)
+		return
+	case h.Form != window.Raw && h.Form != window.LZF:
+		r.damaged("a number in place of a blob")
+		return
+	case h.Plain > r.most && r.big != nil:
+		r.streamBlob(f, h)
+		return
+	case h.Size > r.most && !r.fits(h):
+		return
+	}
+	b := r.readBlob(h)
 	if r.w.Err() != nil || r.err != nil {
 		return
 	}
-	r.backs |= r.items.backs
 	switch f {
 	case formZipmap:
 		r.items = Zipmap(b)
@@ -55,7 +72,7 @@ func (r *Reader) readItem() bool {
 	el := &r.el
 	switch r.t {
 	case rdbparse.TypeListZiplist:
-		el.Kind, el.Key, el.Value = ListItem, nil, r.itemText(0)
+		el.Kind, el.Key, el.Value = ListItem, nil, r.itemValue(0)
 	case rdbparse.TypeSetIntset, rdbparse.TypeSetListpack:
 		el.Kind, el.Key, el.Value = Member, r.itemText(0), nil
 	case rdbparse.TypeZSetZiplist, rdbparse.TypeZSetListpack:
@@ -66,19 +83,41 @@ func (r *Reader) readItem() bool {
 		if n, ok := r.items.Int(); ok {
 			el.Score = float64(n)
 		} else {
-			el.Score = r.parseScore(r.items.Text())
+			el.Score = r.parseScore(r.scoreText())
 		}
 	default:
 		el.Kind, el.Key, el.ExpireAt = Field, r.itemText(0), 0
 		if !r.partner() {
 			return false
 		}
-		el.Value = r.itemText(1)
-		if r.t == rdbparse.TypeHashListpackEx || r.t == rdbparse.TypeHashListpackExPreGA {
-			return r.itemExpiry()
+		el.Value = r.itemValue(1)
+		if r.t != rdbparse.TypeHashListpackEx && r.t != rdbparse.TypeHashListpackExPreGA {
+			break
 		}
+		if el.Long > 0 {
+			r.behind = (*Reader).itemExpiry
+			break
+		}
+		return r.itemExpiry()
 	}
 	return r.err == nil
+}
+
+// scoreText returns the current item, which is the text of a score.
+func (r *Reader) scoreText() []byte {
+	text := r.items.Text()
+	if r.items.long > maxScoreText {
+		r.damaged("score of %d characters", r.items.long)
+	} else if r.items.long > 0 {
+		text = r.scratch[1][:0]
+		r.items.parts(func(p []byte) error {
+			text = append(text, p...)
+			return nil
+		})
+		r.scratch[1] = text
+		r.failItems()
+	}
+	return text
 }
 
 // itemsEnd ends the value if the blob has ended as it should.
@@ -139,7 +178,7 @@ func (r *Reader) nextNode() bool {
 			return false
 		case container == quicklistPlain:
 			r.w.Mark()
-			s := r.text(0)
+			s := r.value(0)
 			return r.plainElement(ListItem, s, s)
 		case container != quicklistPacked:
 			return r.damaged("%d is no container of a list node", container)
@@ -160,6 +199,6 @@ func (r *Reader) readNode() bool {
 		}
 		return false
 	}
-	r.el.Kind, r.el.Key, r.el.Value = ListItem, nil, r.itemText(0)
+	r.el.Kind, r.el.Key, r.el.Value = ListItem, nil, r.itemValue(0)
 	return true
 }

@@ -28,7 +28,7 @@ func (r *Reader) readPlain() bool {
 	el := &r.el
 	switch r.t {
 	case rdbparse.TypeList:
-		s := r.text(0)
+		s := r.value(0)
 		return r.plainElement(ListItem, s, s)
 	case rdbparse.TypeSet:
 		s := r.text(0)
@@ -36,7 +36,7 @@ func (r *Reader) readPlain() bool {
 	case rdbparse.TypeHash:
 		key := r.text(0)
 		el.ExpireAt = 0
-		return r.plainElement(Field, key, r.text(1))
+		return r.plainElement(Field, key, r.value(1))
 	case rdbparse.TypeZSet:
 		s := r.text(0)
 		el.Score = r.oldScore()
@@ -46,14 +46,18 @@ func (r *Reader) readPlain() bool {
 		el.Score = r.checked(math.Float64frombits(w.Uint64()))
 		return r.plainElement(Scored, s, s)
 	case rdbparse.TypeHash2:
-		key, value := r.text(0), r.text(1)
-		el.ExpireAt = r.valkeyExpiry(int64(w.Uint64()))
+		key, value := r.text(0), r.value(1)
+		if el.ExpireAt = 0; r.pending {
+			r.behind = (*Reader).readValkeyExpiry
+		} else {
+			r.readValkeyExpiry()
+		}
 		return r.plainElement(Field, key, value)
 	default: // Redis's with expiry
 		ttl := w.Len()
 		el.ExpireAt = r.redisExpiry(ttl)
 		key := r.text(0)
-		return r.plainElement(Field, key, r.text(1))
+		return r.plainElement(Field, key, r.value(1))
 	}
 }
 
@@ -64,6 +68,12 @@ func (r *Reader) plainElement(kind Kind, key, value span) bool {
 	}
 	r.el.Kind = kind
 	r.el.Key, r.el.Value = nil, nil
+	if r.pending {
+		if k := r.letGo(key); kind == Field {
+			r.el.Key = k
+		}
+		return true
+	}
 	if kind != ListItem {
 		r.el.Key = r.take(key)
 	}
@@ -94,6 +104,12 @@ func (r *Reader) redisExpiry(ttl uint64) int64 {
 
 // maxExpiry bounds the expiry of a field: Redis keeps 48 bits of it.
 const maxExpiry = 1<<48 - 1
+
+// readValkeyExpiry reads what stands behind the value of a field.
+func (r *Reader) readValkeyExpiry() bool {
+	r.el.ExpireAt = r.valkeyExpiry(int64(r.w.Uint64()))
+	return r.err == nil
+}
 
 // valkeyExpiry makes -1 the 0 that means none here. A true 0 becomes 1: both are
 // long past.

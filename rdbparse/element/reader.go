@@ -11,7 +11,8 @@ import (
 // A Reader gives the elements of one value in order, in the idiom of
 // bufio.Scanner. Over a stream it holds one element at a time, or one blob where
 // the encoding packs elements into blobs. It allocates nothing per element once
-// its buffers have grown.
+// its buffers have grown. One made with OfBig does not hold what is longer than it is
+// told to.
 type Reader struct {
 	w    *window.Window
 	from int64 // offset of the value in w
@@ -29,6 +30,14 @@ type Reader struct {
 	backs   BackLengths // met in the blobs before
 	blob    []byte      // decompressed blob
 	scratch [2][]byte   // texts that do not stand in the dump as they are
+
+	// Over a big value, see OfBig.
+	big     *rdbparse.BigValue
+	most    uint64 // bytes of a string that is held
+	pending bool   // the long value of the element has not been read to its end
+	behind  func(*Reader) bool
+	plain   plainText // the long value, or what a blob is made of
+	blobs   blobStream
 
 	names  []byte // field names of a hash template, or the fields of a stream node
 	ends   []int  // where each of them ends
@@ -73,6 +82,7 @@ func (r *Reader) start(w *window.Window, t *rdbparse.TypeInfo) {
 	r.w, r.from, r.err, r.whole, r.fields = w, w.Offset(), nil, false, nil
 	r.el, r.items, r.left, r.backs = Element{Pairs: r.el.Pairs[:0]}, Items{}, 0, 0
 	r.names, r.ends = r.names[:0], r.ends[:0]
+	r.big, r.most, r.pending, r.behind = nil, maxText, false, nil
 	if t == nil {
 		r.err = fmt.Errorf("%w: no type", ErrOpaque)
 		return
@@ -130,15 +140,19 @@ func CanOpen(t *rdbparse.TypeInfo) bool { return t != nil && opening[t.Type] != 
 // Element returns the element that the last call of Next has read.
 func (r *Reader) Element() *Element { return &r.el }
 
-// Err returns the error that ended the value early, an *Error, nil at its end.
+// Err returns the error that ended the value early, an *Error, nil at its end. Of a
+// big value it may also be that of BigValue.Rewind.
 func (r *Reader) Err() error { return r.err }
 
 // Next reads the next element and reports whether there was one.
 func (r *Reader) Next() bool {
+	if r.el.Long > 0 {
+		r.passLong()
+	}
 	for r.err == nil && r.step != nil {
 		found := r.step(r)
 		if err := r.w.Err(); err != nil {
-			r.fail(reason(err))
+			r.fail(r.reason(err))
 		}
 		if r.err != nil {
 			return false
@@ -157,15 +171,33 @@ func (r *Reader) Next() bool {
 func (r *Reader) end() bool {
 	r.w.Unmark()
 	r.step = nil
+	if r.big != nil {
+		r.big.EndsHere()
+	}
 	return false
 }
 
 // fail ends the reading with an error at the cursor.
 func (r *Reader) fail(err error) bool {
 	if r.err == nil {
+		if r.big != nil && r.w.Broken() {
+			err = r.reason(r.w.Err()) // and what could not be read looked damaged
+		}
 		r.err = &Error{Type: r.t, Offset: r.w.Offset() - r.from, Err: err}
+		if r.big != nil {
+			r.w.Fail(r.err) // nothing is read from where nothing is known
+		}
 	}
 	return false
+}
+
+// reason makes an error of the window one of this package's, or, where a big value
+// cannot be read, one of the dump's.
+func (r *Reader) reason(err error) error {
+	if r.big != nil && r.w.Broken() {
+		return rdbparse.Reason(err)
+	}
+	return reason(err)
 }
 
 func (r *Reader) damaged(format string, args ...any) bool {
@@ -175,11 +207,11 @@ func (r *Reader) damaged(format string, args ...any) bool {
 // readText gives the only element of a string.
 func (r *Reader) readText() bool {
 	r.w.Mark()
-	s := r.text(0)
+	s := r.value(0)
 	if r.w.Err() != nil || r.err != nil {
 		return false
 	}
-	r.el.Kind, r.el.Value = Text, r.take(s)
+	r.el.Kind, r.el.Value = Text, r.takeValue(s)
 	r.w.Unmark()
 	r.step = (*Reader).end
 	return true
@@ -192,5 +224,27 @@ func (r *Reader) itemText(slot int) []byte {
 		r.scratch[slot] = strconv.AppendInt(r.scratch[slot][:0], n, 10)
 		return r.scratch[slot]
 	}
+	if r.items.src != nil {
+		return r.itemCopy(slot)
+	}
 	return r.items.Text()
+}
+
+// itemCopy is itemText where the next item may take the place of this one.
+func (r *Reader) itemCopy(slot int) []byte {
+	if r.items.long > 0 {
+		r.tooLong(r.items.long)
+		return nil
+	}
+	r.scratch[slot] = append(r.scratch[slot][:0], r.items.Text()...)
+	return r.scratch[slot]
+}
+
+// itemValue is itemText for an item that may be long.
+func (r *Reader) itemValue(slot int) []byte {
+	if r.items.long > 0 {
+		r.setLong(r.items.long)
+		return nil
+	}
+	return r.itemText(slot)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/internal/window"
 )
 
 // streamState is where a Reader is in a stream.
@@ -45,17 +46,9 @@ func (r *Reader) nextStreamNode() bool {
 	}
 	r.left--
 	st := &r.stream
-	r.w.Mark()
-	key := r.text(0)
-	if r.w.Err() != nil || r.err != nil {
+	if !r.nodeID() {
 		return false
 	}
-	id := r.take(key)
-	if len(id) != 16 {
-		return r.damaged("id of a stream node has %d bytes", len(id))
-	}
-	st.master = parseID(id)
-	r.w.Unmark()
 	if r.nextBlob(formListpack); r.w.Err() != nil || r.err != nil {
 		return false
 	}
@@ -72,15 +65,31 @@ func (r *Reader) nextStreamNode() bool {
 	return false
 }
 
+// nodeID reads the id that a node counts from: a string of 16 bytes.
+func (r *Reader) nodeID() bool {
+	const size = 16
+	h := r.w.String()
+	if h.Form == window.LZF && h.Plain == size && h.Size <= 2*size { // no server compresses it
+		p := r.w.Bytes(int(h.Size))
+		if id := r.decompress(r.scratch[0], p, size); r.err == nil {
+			r.stream.master, r.scratch[0] = parseID(id), id
+		}
+	} else if h.Form == window.Raw && h.Size == size {
+		r.stream.master = r.rawID()
+	} else if r.w.Err() == nil {
+		r.damaged("id of a stream node has %d bytes", h.Plain)
+	}
+	return r.w.Err() == nil && r.err == nil
+}
+
 // masterFields keeps the n field names of a node's master entry.
 func (r *Reader) masterFields(n int64) {
 	r.names, r.ends = r.names[:0], r.ends[:0]
 	if n < 0 {
 		r.damaged("impossible count of fields")
 	}
-	for ; n > 0 && r.partner(); n-- {
-		r.names = r.items.Append(r.names)
-		r.ends = append(r.ends, len(r.names))
+	for ; n > 0 && r.err == nil && r.partner(); n-- {
+		r.itemName()
 	}
 }
 
@@ -162,13 +171,23 @@ func (r *Reader) readPair(same bool, k int64) {
 	r.el.Pairs = append(r.el.Pairs, field, r.arenaText())
 }
 
+// checkEntry refuses an entry that with the current item is too long to be held.
+func (r *Reader) checkEntry() {
+	size := int64(len(r.stream.arena)) + r.items.long + int64(len(r.items.Text()))
+	if uint64(size) > r.most || uint64(8*len(r.el.Pairs)) > max(r.most, minHeld) {
+		r.tooLong(size)
+	}
+}
+
 // arenaText reads an item as text. The arena may move as it grows: earlier texts
 // then keep the array they are in.
 func (r *Reader) arenaText() []byte {
 	if r.err != nil || !r.partner() {
 		return nil
 	}
-	if text := r.items.Text(); text != nil {
+	if r.items.src != nil {
+		r.checkEntry()
+	} else if text := r.items.Text(); text != nil {
 		return text
 	}
 	st := &r.stream

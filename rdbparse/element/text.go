@@ -24,11 +24,28 @@ type span struct{ from, to, slot int }
 func (r *Reader) text(slot int) span {
 	w := r.w
 	h := w.String()
-	if w.Err() != nil {
-		return span{}
+	if h.Form == window.Raw && h.Size <= r.most {
+		n := len(w.Bytes(int(h.Size)))
+		return span{w.Pos() - n, w.Pos(), slot}
 	}
-	if h.Size > maxText || h.Plain > maxText {
-		w.Fail(window.ErrTooBig)
+	return r.textOf(h, slot)
+}
+
+// value is text for a string that may be long: then it becomes the element's, and
+// only its head is read.
+func (r *Reader) value(slot int) span {
+	h := r.w.String()
+	if h.Plain > r.most && h.Plain <= maxText && h.Size <= 2*h.Plain && r.big != nil {
+		r.beginLong(h)
+		return span{-1, -1, slot}
+	}
+	return r.textOf(h, slot)
+}
+
+// textOf reads the string behind its head.
+func (r *Reader) textOf(h window.StringHead, slot int) span {
+	w := r.w
+	if w.Err() != nil || (h.Size > r.most || h.Plain > r.most) && !r.fits(h) {
 		return span{}
 	}
 	p := w.Bytes(int(h.Size))
@@ -58,6 +75,14 @@ func (r *Reader) take(s span) []byte {
 		return r.scratch[s.slot]
 	}
 	return r.w.Since(s.from, s.to)
+}
+
+// takeValue returns a string that value has read, nil for a long one.
+func (r *Reader) takeValue(s span) []byte {
+	if r.pending {
+		return nil
+	}
+	return r.take(s)
 }
 
 // decompress makes b the plain bytes of an LZF string.
@@ -95,22 +120,10 @@ func lzfSize(src []byte) (size uint64) {
 	return size
 }
 
-// readBlob reads a string that holds a blob. The bytes are valid until the window
-// is read again.
-func (r *Reader) readBlob() []byte {
+// readBlob reads a string that is a blob, behind its head. The bytes are valid until
+// the window is read again.
+func (r *Reader) readBlob(h window.StringHead) []byte {
 	w := r.w
-	h := w.String()
-	if w.Err() != nil {
-		return nil
-	}
-	switch {
-	case h.Size > maxText || h.Plain > maxText:
-		w.Fail(window.ErrTooBig)
-		return nil
-	case h.Form != window.Raw && h.Form != window.LZF:
-		r.damaged("a number in place of a blob")
-		return nil
-	}
 	p := w.Bytes(int(h.Size))
 	if h.Form == window.Raw || w.Err() != nil {
 		return p

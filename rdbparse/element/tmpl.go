@@ -24,12 +24,11 @@ func (r *Reader) openTmpl() bool {
 		if r.w.Err() != nil || r.err != nil {
 			return false
 		}
-		for r.items.Next() {
-			r.names = r.items.Append(r.names)
-			r.ends = append(r.ends, len(r.names))
+		for r.err == nil && r.items.Next() {
+			r.itemName()
 		}
-		if err := r.items.Err(); err != nil {
-			return r.fail(err)
+		if r.failItems(); r.err != nil {
+			return false
 		}
 	case form == namesPlain:
 		for n := r.w.Len(); n > 0 && r.w.Err() == nil && r.err == nil; n-- {
@@ -55,6 +54,9 @@ func (r *Reader) openTmplRef() bool {
 	if r.w = w; err != nil {
 		return r.fail(reason(err))
 	}
+	if r.err != nil {
+		return false
+	}
 	if r.t == rdbparse.TypeHashTmplArrayRef {
 		r.w.Len() // id of the template
 	}
@@ -69,9 +71,31 @@ func (r *Reader) plainName() {
 		return
 	}
 	r.names = append(r.names, r.take(s)...)
-	r.ends = append(r.ends, len(r.names))
+	r.endName()
 	r.w.Unmark()
 }
+
+// itemName adds the current item to the names.
+func (r *Reader) itemName() {
+	if r.items.long > 0 {
+		r.tooLong(r.items.long)
+		return
+	}
+	r.names = r.items.Append(r.names)
+	r.endName()
+}
+
+// endName ends the last of the names.
+func (r *Reader) endName() {
+	r.ends = append(r.ends, len(r.names))
+	if r.big != nil && uint64(len(r.names)+8*len(r.ends)) > max(r.most, maxNames) {
+		r.tooLong(int64(len(r.names)))
+	}
+}
+
+// maxNames is what the names may take at least: so much the Scanner takes for a
+// template.
+const maxNames = 2 << 20
 
 func (r *Reader) openTmplValues() bool {
 	r.left = uint64(len(r.ends))
@@ -101,11 +125,14 @@ func (r *Reader) readTmplValue() bool {
 		return r.end()
 	}
 	r.w.Mark()
-	s := r.text(1)
+	s := r.value(1)
 	if r.w.Err() != nil || r.err != nil {
 		return false
 	}
-	return r.tmplField(r.take(s))
+	if r.pending {
+		r.w.Unmark()
+	}
+	return r.tmplField(r.takeValue(s))
 }
 
 func (r *Reader) readTmplItem() bool {
@@ -118,7 +145,7 @@ func (r *Reader) readTmplItem() bool {
 	if r.left == 0 {
 		return r.damaged("more values than field names")
 	}
-	return r.tmplField(r.itemText(1))
+	return r.tmplField(r.itemValue(1)) && r.err == nil
 }
 
 // Tags of the values of an array.
@@ -152,11 +179,13 @@ func (r *Reader) readSlot() bool {
 	switch tag := w.Len(); tag {
 	case arrayText, arrayText2:
 		w.Mark()
-		s := r.text(0)
+		s := r.value(0)
 		if w.Err() != nil || r.err != nil {
 			return false
 		}
-		el.Value = r.take(s)
+		if el.Value = r.takeValue(s); r.pending {
+			w.Unmark()
+		}
 	case arrayInt:
 		r.scratch[0] = strconv.AppendInt(r.scratch[0][:0], int64(w.Uint64()), 10)
 		el.Value = r.scratch[0]

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/rdbparse/internal/crc64"
+	"github.com/rdbimport/rdbimport/rdbparse/internal/lzf"
 	"github.com/rdbimport/rdbimport/rdbparse/internal/window"
 )
 
@@ -59,7 +60,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // reason marks an error of the window that is a fault of the value as such.
 func reason(err error) error {
-	for _, fault := range []error{io.ErrUnexpectedEOF, window.ErrLength, window.ErrTooBig, window.ErrDouble, window.ErrLZFSize} {
+	for _, fault := range []error{io.ErrUnexpectedEOF, window.ErrLength, window.ErrTooBig, window.ErrDouble, window.ErrLZFSize, lzf.ErrCorrupt} {
 		if errors.Is(err, fault) {
 			return fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
@@ -130,38 +131,13 @@ func payloadType(b byte, version uint16) *rdbparse.TypeInfo {
 	return t.Info()
 }
 
-// Kinds of the items of a module value, after rdb.h.
-const (
-	moduleEnd    = 0
-	moduleSint   = 1
-	moduleUint   = 2
-	moduleFloat  = 3
-	moduleDouble = 4
-	moduleString = 5
-)
-
 // metaSize returns the length of the KEY_META prefix that body starts with.
 func metaSize(body []byte) (int, error) {
 	w := window.Of(body)
 	w.Skip(1)
 	for n := w.Len(); n > 0 && w.Err() == nil; n-- {
 		w.Skip(4)
-		for end := false; !end && w.Err() == nil; {
-			switch w.Len() {
-			case moduleEnd:
-				end = true
-			case moduleSint, moduleUint:
-				w.Len()
-			case moduleFloat:
-				w.Skip(4)
-			case moduleDouble:
-				w.Skip(8)
-			case moduleString:
-				w.SkipString()
-			default:
-				w.Fail(window.ErrLength)
-			}
-		}
+		w.SkipModuleItems()
 	}
 	if err := w.Err(); err != nil {
 		return 0, fmt.Errorf("%w: metadata: %w", ErrPayload, err)

@@ -39,7 +39,7 @@ func (c Comparer) compareVectorSets(a, b Value) (Difference, bool) {
 // readVectorSet adds what a vector set holds to d, as VectorSetRdbSave of vset.c
 // writes it.
 func readVectorSet(v Value, d *Digester) bool {
-	m := moduleReader{Reader{w: window.Of(v.Raw), t: v.Type.Type}}
+	m := moduleReader{Reader{w: window.Of(v.Raw), t: v.Type.Type, most: maxText}}
 	w := m.w
 	w.Mark()
 	w.Len() // module id
@@ -70,7 +70,7 @@ func readVectorSet(v Value, d *Digester) bool {
 		}
 		d.Add(&Element{Kind: Field, Key: name, Value: binary.BigEndian.AppendUint64(rest, last)})
 	}
-	return w.Len() == moduleEnd && m.ok() && len(w.Buffered()) == 0
+	return w.Len() == window.ModuleEnd && m.ok() && len(w.Buffered()) == 0
 }
 
 // A moduleReader reads the items of a module's value.
@@ -80,7 +80,7 @@ func (m *moduleReader) ok() bool { return m.w.Err() == nil && m.err == nil }
 
 // number reads an item that is a number.
 func (m *moduleReader) number() uint64 {
-	if m.w.Len() != moduleUint {
+	if m.w.Len() != window.ModuleUint {
 		m.w.Fail(window.ErrLength)
 	}
 	return m.w.Len()
@@ -88,7 +88,7 @@ func (m *moduleReader) number() uint64 {
 
 // appendText reads an item that is a string and appends it, with its length.
 func (m *moduleReader) appendText(dst []byte) []byte {
-	if m.w.Len() != moduleString {
+	if m.w.Len() != window.ModuleString {
 		m.w.Fail(window.ErrLength)
 	}
 	s := m.text(0)

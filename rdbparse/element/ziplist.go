@@ -3,46 +3,47 @@ package element
 import "encoding/binary"
 
 const (
-	ziplistHeader = 10 // total bytes in 4, offset of the last element in 4, elements in 2
-	ziplistEnd    = 0xff
+	ziplistHeader = 10   // total bytes in 4, offset of the last element in 4, elements in 2
 	ziplistLong   = 0xfe // 4 bytes of length follow
 )
 
 // Ziplist returns the elements of a ziplist.
-func Ziplist(b []byte) Items {
-	it := Items{b: b, i: ziplistHeader, end: len(b) - 1, form: formZiplist, count: -1}
+func Ziplist(b []byte) (it Items) {
+	it.ziplist(b, int64(len(b)))
+	it.inMemory(b)
+	return it
+}
+
+// ziplist begins to walk a ziplist of size bytes that starts with b.
+func (it *Items) ziplist(b []byte, size int64) {
+	it.b, it.i, it.form, it.count = b, ziplistHeader, formZiplist, -1
 	switch {
-	case len(b) < ziplistHeader+1:
+	case size < ziplistHeader+1:
 		it.fail("too short for a header")
-	case uint64(binary.LittleEndian.Uint32(b)) != uint64(len(b)):
+	case int64(binary.LittleEndian.Uint32(b)) != size:
 		it.fail("the header tells another length")
-	case b[it.end] != ziplistEnd:
-		it.fail("no end mark")
 	default:
+		it.tail = int64(binary.LittleEndian.Uint32(b[4:]))
 		if n := int(binary.LittleEndian.Uint16(b[8:])); n != unknownCount {
 			it.count = n
 		}
 	}
-	return it
 }
 
 func (it *Items) nextZiplist() bool {
 	p := it.b[it.i:it.end]
 	if len(p) == 0 {
-		if tail := int64(binary.LittleEndian.Uint32(it.b[4:])); tail != int64(it.i-it.width) {
+		if it.tail != it.offset()-int64(it.width) {
 			return it.fail("the header tells another last element")
 		}
 		return it.finish()
 	}
-	if p[0] == ziplistEnd {
+	if p[0] == endMark {
 		return it.fail("end mark before the end")
 	}
-	before, head := int(p[0]), 1
-	if p[0] == ziplistLong {
-		if len(p) < 5 {
-			return it.fail("element reaches beyond the end")
-		}
-		before, head = clip(binary.LittleEndian.Uint32(p[1:])), 5
+	before, head := ziplistBefore(p)
+	if head > len(p) {
+		return it.fail("element reaches beyond the end")
 	}
 	if before != it.width {
 		return it.fail("wrong length of the element before")
@@ -70,6 +71,18 @@ func (it *Items) nextZiplist() bool {
 		it.setText(p[code:size])
 	}
 	return true
+}
+
+// ziplistBefore returns the length of the element before the one that p starts with,
+// and the bytes that it takes, which may be more than p has.
+func ziplistBefore(p []byte) (before, head int) {
+	if p[0] != ziplistLong {
+		return int(p[0]), 1
+	}
+	if len(p) >= 5 {
+		before = clip(binary.LittleEndian.Uint32(p[1:]))
+	}
+	return before, 5
 }
 
 // ziplistCode returns the bytes of the code that p starts with, and of the text

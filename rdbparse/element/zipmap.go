@@ -2,24 +2,25 @@ package element
 
 import "encoding/binary"
 
-const (
-	zipmapLong = 254 // as a length: 4 bytes of it follow; as the count: too many
-	zipmapEnd  = 255
-)
+const zipmapLong = 254 // as a length: 4 bytes of it follow; as the count: too many
 
 // Zipmap returns the fields and values of a zipmap in turn. Bytes that an older
 // value has left free behind a value are passed over.
-func Zipmap(b []byte) Items {
-	it := Items{b: b, i: 1, end: len(b) - 1, form: formZipmap, count: -1}
+func Zipmap(b []byte) (it Items) {
+	it.zipmap(b, int64(len(b)))
+	it.inMemory(b)
+	return it
+}
+
+// zipmap begins to walk a zipmap of size bytes that starts with b.
+func (it *Items) zipmap(b []byte, size int64) {
+	it.b, it.i, it.form, it.count = b, 1, formZipmap, -1
 	switch {
-	case len(b) < 2:
+	case size < 2:
 		it.fail("too short for a header")
-	case b[it.end] != zipmapEnd:
-		it.fail("no end mark")
 	case b[0] < zipmapLong:
 		it.count = 2 * int(b[0])
 	}
-	return it
 }
 
 func (it *Items) nextZipmap() bool {
@@ -31,15 +32,12 @@ func (it *Items) nextZipmap() bool {
 		}
 		return it.finish()
 	}
-	size, head := int(p[0]), 1
-	switch p[0] {
-	case zipmapEnd:
+	if p[0] == endMark {
 		return it.fail("end mark before the end")
-	case zipmapLong:
-		if len(p) < 5 {
-			return it.fail("element reaches beyond the end")
-		}
-		size, head = clip(binary.LittleEndian.Uint32(p[1:])), 5
+	}
+	size, head := zipmapSize(p)
+	if head > len(p) {
+		return it.fail("element reaches beyond the end")
 	}
 	free := 0
 	if isValue {
@@ -55,4 +53,16 @@ func (it *Items) nextZipmap() bool {
 	it.i += head + size + free
 	it.setText(p[head : head+size])
 	return true
+}
+
+// zipmapSize returns the length of the text that p starts with, and the bytes that
+// the length takes, which may be more than p has.
+func zipmapSize(p []byte) (size, head int) {
+	if p[0] != zipmapLong {
+		return int(p[0]), 1
+	}
+	if len(p) >= 5 {
+		size = clip(binary.LittleEndian.Uint32(p[1:]))
+	}
+	return size, 5
 }

@@ -78,6 +78,10 @@ func (w *Window) Skip(n uint64) {
 			}
 			return
 		}
+		if w.stop > 0 && n > uint64(max(w.stop-w.Offset(), 0)) {
+			w.Fail(ErrTooLong)
+			return
+		}
 		w.i += int(at)
 		n -= at
 		if !w.fill(1) {

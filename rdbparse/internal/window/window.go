@@ -18,8 +18,8 @@ const DefaultSize = 256 << 10
 const maxHome = 4 << 20
 
 // ErrTooLong is the error of a Window that would have to keep more than its
-// limit of contiguous bytes.
-var ErrTooLong = errors.New("value is longer than the window may hold")
+// limit of contiguous bytes, or to go beyond where it is to stop.
+var ErrTooLong = errors.New("value is longer than it may be")
 
 // A Window is a cursor over a stream of bytes (New) or over bytes in memory
 // (Of). Its methods are sticky: after the first failure they do nothing and
@@ -37,13 +37,16 @@ type Window struct {
 	mark int    // first byte that must be kept, -1 if none
 	err  error
 
-	src   io.Reader
-	home  []byte // the buffer to go back to after a larger one
-	base  int64  // offset in the stream of b[0]
-	limit int    // most bytes to keep contiguous, 0 for no limit
+	src    io.Reader
+	home   []byte // the buffer to go back to after a larger one
+	base   int64  // offset in the stream of b[0]
+	limit  int    // most bytes to keep contiguous, 0 for no limit
+	stop   int64  // offset at which to stop, 0 for none
+	broken bool   // err is the source's
+	again  *again // nil unless bytes are kept or read again
 
-	sum     uint64 // CRC64 of the stream before b[sumFrom]
-	sumFrom int
+	sum     uint64 // CRC64 of the stream before summed
+	summed  int64  // offset in the stream
 	summing bool
 }
 
@@ -73,6 +76,12 @@ func (w *Window) Reset(p []byte) {
 	*w = Window{b: p, mark: -1}
 }
 
+// Restart makes w, a Window over a stream, one that reads src from its start. It
+// keeps its buffer.
+func (w *Window) Restart(src io.Reader) {
+	*w = Window{b: w.home[:0], home: w.home, src: src, mark: -1}
+}
+
 // Err returns the first error met: io.ErrUnexpectedEOF when the bytes ended
 // early, ErrTooLong, an error of the source, or one set with Fail.
 func (w *Window) Err() error { return w.err }
@@ -91,7 +100,7 @@ func (w *Window) Offset() int64 { return w.base + int64(w.i) }
 // is at offset off, and that sum is the CRC64 of the bytes before.
 func (w *Window) StartAt(off int64, sum uint64) {
 	w.base = off - int64(w.i)
-	w.sum = sum
+	w.sum, w.summed = sum, off
 }
 
 // SetLimit bounds the bytes that w keeps contiguous; 0 is no bound.
@@ -118,6 +127,24 @@ func (w *Window) Rewind() {
 	}
 }
 
+// StopAt makes w fail with ErrTooLong instead of reading the source or passing
+// over bytes beyond the offset off; what is at hand is not looked at. 0 is no
+// bound.
+func (w *Window) StopAt(off int64) { w.stop = off }
+
+// Broken reports whether the error is one of the source: what follows the cursor
+// cannot be had at all.
+func (w *Window) Broken() bool { return w.broken }
+
+// Recover clears the mark and an error that is not the source's: what was read was
+// not as expected, but the bytes behind the cursor still are what they are.
+func (w *Window) Recover() {
+	w.mark = -1
+	if !w.broken {
+		w.err = nil
+	}
+}
+
 // Pos returns the distance in bytes from the mark to the cursor.
 func (w *Window) Pos() int { return w.i - w.mark }
 
@@ -129,19 +156,26 @@ func (w *Window) Since(from, to int) []byte {
 
 // StartSum makes w keep the CRC64 of the stream from the cursor on.
 func (w *Window) StartSum() {
-	w.summing, w.sumFrom = true, w.i
+	w.summing, w.summed = true, w.Offset()
 }
 
-// Sum returns the CRC64 of the stream up to the cursor.
+// Sum returns the CRC64 of the stream up to the cursor, or, where the cursor has
+// been put back, up to the farthest place at which it may have been.
 func (w *Window) Sum() uint64 {
 	w.addSum()
 	return w.sum
 }
 
+// Summed reports whether Sum is that of the bytes up to the cursor.
+func (w *Window) Summed() bool { return !w.summing || w.summed <= w.Offset() }
+
+// addSum adds the bytes before the cursor. It goes by offsets in the stream, so
+// bytes that are read again do not count twice.
 func (w *Window) addSum() {
-	if w.summing && w.sumFrom < w.i {
-		w.sum = crc64.Update(w.sum, w.b[w.sumFrom:w.i])
-		w.sumFrom = w.i
+	from := int(w.summed - w.base)
+	if w.summing && from < w.i {
+		w.sum = crc64.Update(w.sum, w.b[from:w.i])
+		w.summed = w.base + int64(w.i)
 	}
 }
 
@@ -168,41 +202,58 @@ func (w *Window) fill(n int) bool {
 	if w.mark >= 0 {
 		keep = w.mark
 	}
-	if w.limit > 0 && w.i-keep+n > w.limit {
+	if w.limit > 0 && w.i-keep+n > w.limit || w.stop > 0 && int64(n) > w.stop-w.Offset() {
 		w.err = ErrTooLong
 		return false
 	}
 	w.settle(keep)
 	for len(w.b)-w.i < n {
 		if len(w.b) == cap(w.b) {
-			// Grown by what has arrived, never by what a length claims.
-			grown := make([]byte, len(w.b), 2*cap(w.b))
-			copy(grown, w.b)
-			w.b = grown
-			if cap(grown) <= maxHome {
-				w.home = grown[:0]
-			}
+			w.grow()
 		}
-		m, err := w.src.Read(w.b[len(w.b):cap(w.b)])
+		m, err := w.read(w.b[len(w.b):cap(w.b)])
 		w.b = w.b[:len(w.b)+m]
-		if err != nil && len(w.b)-w.i < n {
-			if err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-			w.err = err
-			return false
-		}
-		if err != nil && err != io.EOF {
-			// Enough for now; the next read meets the error again or not.
-			w.src = failing{err}
+		if err != nil {
+			return w.ended(err, n)
 		}
 	}
 	return true
 }
 
+// grow makes room in a full buffer: by what has arrived, never by what a length
+// claims, and not beyond the limit, which whoever waits for bytes has kept to.
+func (w *Window) grow() {
+	size := 2 * cap(w.b)
+	if w.limit > cap(w.b) {
+		size = min(size, w.limit)
+	}
+	grown := make([]byte, len(w.b), size)
+	copy(grown, w.b)
+	w.b = grown
+	if cap(grown) <= maxHome {
+		w.home = grown[:0]
+	}
+}
+
+// ended notes an error of the source, and reports whether n bytes had come before
+// it: then only the next read meets it.
+func (w *Window) ended(err error, n int) bool {
+	w.src = failing{err}
+	if len(w.b)-w.i >= n {
+		return true
+	}
+	if w.err, w.broken = err, true; err == io.EOF {
+		w.err = io.ErrUnexpectedEOF
+	}
+	return false
+}
+
 // settle moves the bytes from b[keep] on to the front of the buffer, or of the
 // smaller one if they fit.
 func (w *Window) settle(keep int) {
+	if w.again != nil {
+		w.keepTo(keep)
+	}
 	rest := w.b[keep:]
 	to := w.b[:0]
 	if cap(w.b) != cap(w.home) && len(rest) <= cap(w.home)/2 {
@@ -211,7 +262,6 @@ func (w *Window) settle(keep int) {
 	w.b = append(to, rest...)
 	w.base += int64(keep)
 	w.i -= keep
-	w.sumFrom -= keep
 	if w.mark >= 0 {
 		w.mark = 0
 	}

@@ -1,0 +1,560 @@
+package rdbparse_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/rdbimport/rdbimport/bench/dataset"
+	"github.com/rdbimport/rdbimport/rdbparse"
+)
+
+// A memSpool is a Spool in memory that counts how many are open.
+type memSpool struct {
+	bytes.Buffer
+	room int // bytes that it takes
+	open *int
+}
+
+var errFull = errors.New("no space left")
+
+func (m *memSpool) Write(p []byte) (int, error) {
+	if m.Len()+len(p) > m.room {
+		return 0, errFull
+	}
+	return m.Buffer.Write(p)
+}
+
+func (m *memSpool) ReadAt(p []byte, off int64) (int, error) {
+	return bytes.NewReader(m.Bytes()).ReadAt(p, off)
+}
+
+func (m *memSpool) Close() error {
+	if m.open == nil {
+		return errors.New("closed twice")
+	}
+	*m.open--
+	m.open = nil
+	return nil
+}
+
+// spools makes memSpools of room bytes and counts those that are open.
+func spools(room int, open *int) func() (rdbparse.Spool, error) {
+	return func() (rdbparse.Spool, error) {
+		*open++
+		return &memSpool{room: room, open: open}, nil
+	}
+}
+
+// A way is how a dump is read: with what can be read again, and through which
+// reader.
+type way struct {
+	name string
+	open func(data []byte, opts *rdbparse.Options, spooled *int) io.Reader
+}
+
+var ways = []way{
+	{"file", func(data []byte, opts *rdbparse.Options, _ *int) io.Reader {
+		opts.Again = bytes.NewReader(data)
+		return bytes.NewReader(data)
+	}},
+	{"file, half", func(data []byte, opts *rdbparse.Options, _ *int) io.Reader {
+		opts.Again = bytes.NewReader(data)
+		return iotest.HalfReader(bytes.NewReader(data))
+	}},
+	{"spool", func(data []byte, opts *rdbparse.Options, open *int) io.Reader {
+		opts.Spool = spools(1<<30, open)
+		return bytes.NewReader(data)
+	}},
+	{"spool, byte by byte", func(data []byte, opts *rdbparse.Options, open *int) io.Reader {
+		opts.Spool = spools(1<<30, open)
+		return iotest.OneByteReader(bytes.NewReader(data))
+	}},
+	{"spool, error with data", func(data []byte, opts *rdbparse.Options, open *int) io.Reader {
+		opts.Spool = spools(1<<30, open)
+		return iotest.DataErrReader(iotest.HalfReader(bytes.NewReader(data)))
+	}},
+}
+
+// errEnough ends a copy before its end.
+var errEnough = errors.New("enough")
+
+// readBig reads a big value in random ways, and then whole.
+func readBig(v *rdbparse.BigValue, rnd *rand.Rand) ([]byte, error) {
+	for range rnd.IntN(4) {
+		var err error
+		switch rnd.IntN(4) {
+		case 0:
+			_, err = v.Measure(int64(rnd.IntN(2)) * int64(1+rnd.IntN(100)))
+		case 1:
+			err = v.Rewind()
+		case 2:
+			err = v.Skip()
+		case 3:
+			_, err = copyBig(v, rnd.IntN(200))
+		}
+		if err != nil && err != errEnough && err != rdbparse.ErrTooLong {
+			return nil, err
+		}
+	}
+	return copyBig(v, 1<<40)
+}
+
+// copyBig copies a big value up to about most bytes.
+func copyBig(v *rdbparse.BigValue, most int) ([]byte, error) {
+	raw := []byte{}
+	err := v.Copy(func(p []byte) error {
+		raw = append(raw, p...)
+		if len(raw) > most {
+			return errEnough
+		}
+		return nil
+	})
+	return raw, err
+}
+
+// bigRecords renders every record of a dump as records does, its big values read
+// with read.
+func bigRecords(sc *rdbparse.Scanner, read func(*rdbparse.BigValue) ([]byte, error)) ([]string, error) {
+	var all []string
+	for sc.Next() {
+		e := *sc.Entry()
+		if v := sc.BigValue(); (v != nil) != e.Big {
+			return nil, fmt.Errorf("big %v, value %v", e.Big, v)
+		} else if v != nil {
+			raw, err := read(v)
+			if err != nil && sc.Err() == nil {
+				return nil, fmt.Errorf("key %q: %w", e.Key, err)
+			} else if err != nil {
+				break
+			}
+			e.Value = raw
+		}
+		all = append(all, render(&e))
+	}
+	return all, sc.Err()
+}
+
+func render(e *rdbparse.Entry) string {
+	kind := "-"
+	if e.Type != nil {
+		kind = e.Type.Name
+	}
+	return fmt.Sprintf("%d %d %s %q %x %x %x %v %d %d %d @%d", e.Record, e.DB, kind, e.Key, e.Value, e.Meta, e.Fields,
+		e.Expires, e.ExpireAt, e.Idle, e.Freq, e.Offset)
+}
+
+// allHeld renders every record of a dump with its value held.
+func allHeld(data []byte) (all []string, err error) {
+	sc := rdbparse.NewScanner(bytes.NewReader(data), rdbparse.Options{AnyVersion: true})
+	for sc.Next() {
+		all = append(all, render(sc.Entry()))
+	}
+	return all, sc.Err()
+}
+
+// bigDumps are dumps of values of every type.
+func bigDumps() map[string][]byte {
+	dumps := map[string][]byte{}
+	for i, f := range frames {
+		lzfKey := cat(0xc3, 4, 7, 0, 'a', 0x80, 0)
+		dumps[fmt.Sprint(i, " ", f.typ)] = dump(f.magic, head(f.typ), cat(252, zeros(8), int(f.typ.Byte()), "key", f.value),
+			cat(0, "next", "value"), cat(int(f.typ.Byte()), lzfKey, f.value))
+	}
+	rnd := dataset.NewRand(11)
+	for _, flavor := range dataset.Flavors() {
+		var body [][]byte
+		for _, typ := range flavor.Types {
+			for _, n := range []int{1, 30} {
+				body = append(body, cat(int(byte(typ)), fmt.Sprint("key", n)), dataset.AppendRandom(nil, rnd, typ, n))
+			}
+		}
+		dumps[flavor.Name] = dump(flavor.Magic, body...)
+	}
+	return dumps
+}
+
+// TestBig reads every value as a big one, in part and again and again, and expects
+// the bytes that are held otherwise, the records behind it, and the checksum.
+func TestBig(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for name, data := range bigDumps() {
+		want, err := allHeld(data)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		for _, way := range ways {
+			for size, limit := range map[int]int{16: 1, 300: 100, 0: 10} {
+				testBig(t, fmt.Sprintf("%s, %s, buffer %d, limit %d", name, way.name, size, limit), data, way,
+					rdbparse.Options{MaxValue: limit, BufferSize: size}, want, rnd)
+			}
+		}
+	}
+}
+
+func testBig(t *testing.T, name string, data []byte, way way, opts rdbparse.Options, want []string, rnd *rand.Rand) {
+	open := 0
+	opts.AnyVersion = true
+	sc := rdbparse.NewScanner(way.open(data, &opts, &open), opts)
+	got, err := bigRecords(sc, func(v *rdbparse.BigValue) ([]byte, error) {
+		raw, err := readBig(v, rnd)
+		switch { // and leave it at any place
+		case err != nil:
+		case rnd.IntN(3) == 0:
+			err = v.Rewind()
+		case rnd.IntN(3) == 0:
+			if _, err = copyBig(v, rnd.IntN(100)); err == errEnough {
+				err = nil
+			}
+		}
+		return raw, err
+	})
+	if err != nil || sc.Checksum() != checksumOf(data) || open != 0 {
+		t.Errorf("%s: %v, checksum %v, %d spools left open", name, err, sc.Checksum(), open)
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("%s:\n%.3000s\nexpected\n%.3000s", name, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestBigUnread leaves values unread, or read in part, where nothing can be read
+// again: the encodings that are one string can be left at any place, the others
+// must have been read to the end or not at all.
+func TestBigUnread(t *testing.T) {
+	for name, data := range bigDumps() {
+		want, _ := allHeld(data)
+		for _, part := range []int{-1, 0, 40, 1 << 40} {
+			sc := rdbparse.NewScanner(bytes.NewReader(data), rdbparse.Options{AnyVersion: true, MaxValue: 1, BufferSize: 16})
+			n := 0
+			for sc.Next() {
+				n++
+				v := sc.BigValue()
+				if v == nil || part < 0 {
+					continue
+				}
+				if size, ok := v.Announced(); ok {
+					if _, err := copyBig(v, part); err != nil && err != errEnough {
+						t.Fatal(name, err)
+					}
+					if got, _ := v.Measure(1); got != size && got != 0 {
+						t.Errorf("%s: announced %d, measured %d", name, size, got)
+					}
+				} else if size, err := v.Measure(int64(part)); part == 40 && size > 40 {
+					if err != rdbparse.ErrTooLong {
+						t.Fatalf("%s: %d, %v", name, size, err)
+					}
+					if err := v.Rewind(); err != nil && !errors.Is(err, rdbparse.ErrNoReplay) {
+						t.Fatal(name, err)
+					}
+					if _, err := v.Measure(1); err == nil {
+						t.Fatal(name)
+					}
+				}
+			}
+			var fe *rdbparse.FormatError
+			switch {
+			case part == 40 && errors.Is(sc.Err(), rdbparse.ErrNoReplay) && errors.As(sc.Err(), &fe) && fe.Key != nil:
+			case sc.Err() != nil || n != len(want):
+				t.Errorf("%s, read up to %d: %d records of %d, %v", name, part, n, len(want), sc.Err())
+			}
+		}
+	}
+}
+
+// TestBigCut cuts a dump at every byte of a value that is read as a big one.
+func TestBigCut(t *testing.T) {
+	actions := map[string]func(v *rdbparse.BigValue) error{
+		"copy":    func(v *rdbparse.BigValue) error { return v.Copy(func([]byte) error { return nil }) },
+		"measure": func(v *rdbparse.BigValue) error { _, err := v.Measure(0); return err },
+		"skip":    func(v *rdbparse.BigValue) error { return v.Skip() },
+		"next":    func(*rdbparse.BigValue) error { return nil },
+		"twice": func(v *rdbparse.BigValue) error {
+			v.Copy(func([]byte) error { return errEnough })
+			return v.Skip()
+		},
+	}
+	for _, f := range frames {
+		whole := cat([]byte(f.magic), head(f.typ), int(f.typ.Byte()), "key", f.value)
+		for n := len(whole) - len(f.value); n < len(whole); n++ {
+			for name, act := range actions {
+				for _, way := range ways {
+					open := 0
+					opts := rdbparse.Options{MaxValue: 1, BufferSize: 16}
+					sc := rdbparse.NewScanner(way.open(whole[:n], &opts, &open), opts)
+					for sc.Next() {
+						if v := sc.BigValue(); v != nil {
+							if err := act(v); err != nil && err != sc.Err() {
+								t.Errorf("%v cut by %d, %s, %s: %v, but %v", f.typ, len(whole)-n, way.name, name, err, sc.Err())
+							}
+						}
+					}
+					var fe *rdbparse.FormatError
+					if !errors.As(sc.Err(), &fe) || !errors.Is(fe, rdbparse.ErrTruncated) || string(fe.Key) != "key" || open != 0 {
+						t.Errorf("%v cut by %d, %s, %s: %v, %d spools open", f.typ, len(whole)-n, way.name, name, sc.Err(), open)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestBigDamaged expects an error of the framing from whatever goes over a value
+// that cannot be framed.
+func TestBigDamaged(t *testing.T) {
+	value := cat(40, bytes.Repeat(cat("member"), 20), 0xc9)
+	for _, act := range []func(v *rdbparse.BigValue) error{
+		func(v *rdbparse.BigValue) error { _, err := v.Measure(0); return err },
+		func(v *rdbparse.BigValue) error { return v.Skip() },
+		func(v *rdbparse.BigValue) error { return v.Copy(func([]byte) error { return nil }) },
+		func(v *rdbparse.BigValue) error { return nil },
+	} {
+		sc := rdbparse.NewScanner(bytes.NewReader(dump("REDIS0011", cat(2, "key", value))), rdbparse.Options{MaxValue: 10, BufferSize: 16})
+		for sc.Next() {
+			if err := act(sc.BigValue()); err != sc.Err() {
+				t.Errorf("%v, but %v", err, sc.Err())
+			}
+		}
+		var fe *rdbparse.FormatError
+		if !errors.Is(sc.Err(), rdbparse.ErrCorrupt) || !errors.As(sc.Err(), &fe) || string(fe.Key) != "key" {
+			t.Error(sc.Err())
+		}
+	}
+}
+
+// TestBigSpoolFails expects a spool that takes no more to make going back
+// impossible, and nothing else.
+func TestBigSpoolFails(t *testing.T) {
+	long := bytes.Repeat([]byte("0123456789"), 100)
+	d := dump("REDIS0011", cat(1, "long", 20, bytes.Repeat(cat(string(long[:50])), 20)), cat(0, "next", "value"))
+	broken := func() (rdbparse.Spool, error) { return nil, errFull }
+	open := 0
+	for room, spool := range map[int]func() (rdbparse.Spool, error){0: broken, 10: spools(10, &open), 500: spools(500, &open)} {
+		sc := rdbparse.NewScanner(bytes.NewReader(d), rdbparse.Options{MaxValue: 10, BufferSize: 64, Spool: spool})
+		var keys []string
+		for sc.Next() {
+			keys = append(keys, string(sc.Entry().Key))
+			v := sc.BigValue()
+			if v == nil {
+				continue
+			}
+			if size, err := v.Measure(0); size != 1021 || err != nil {
+				t.Errorf("room for %d: %d, %v", room, size, err)
+			}
+			if err := v.Rewind(); !errors.Is(err, rdbparse.ErrNoReplay) || !errors.Is(err, errFull) {
+				t.Errorf("room for %d: %v", room, err)
+			}
+			if err := v.Copy(func([]byte) error { return nil }); !errors.Is(err, rdbparse.ErrNoReplay) {
+				t.Errorf("room for %d: %v", room, err)
+			}
+		}
+		if fmt.Sprint(keys) != "[long next]" || sc.Err() != nil || sc.Checksum() != rdbparse.ChecksumOK || open != 0 {
+			t.Errorf("room for %d: %v, %v, %v, %d open", room, keys, sc.Err(), sc.Checksum(), open)
+		}
+	}
+}
+
+// TestBigClose gives up reading within a value.
+func TestBigClose(t *testing.T) {
+	d := dump("REDIS0011", cat(1, "list", 40, bytes.Repeat(cat("member"), 40)))
+	open := 0
+	sc := rdbparse.NewScanner(bytes.NewReader(d), rdbparse.Options{MaxValue: 10, BufferSize: 16, Spool: spools(1000, &open)})
+	if !sc.Next() || open != 0 {
+		t.Fatal(sc.Err(), open)
+	}
+	if _, err := sc.BigValue().Measure(0); err != nil || open != 1 {
+		t.Fatal(err, open)
+	}
+	if err := sc.Close(); err != nil || open != 0 {
+		t.Error(err, open)
+	}
+	if err := sc.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBigAgainFails expects the error of a file that cannot be read again to end
+// the scan.
+func TestBigAgainFails(t *testing.T) {
+	d := dump("REDIS0011", cat(1, "list", 40, bytes.Repeat(cat("member"), 40)), cat(0, "next", "value"))
+	sc := rdbparse.NewScanner(bytes.NewReader(d), rdbparse.Options{MaxValue: 10, BufferSize: 16, Again: bytes.NewReader(d[:40])})
+	for sc.Next() {
+		v := sc.BigValue()
+		if _, err := v.Measure(0); err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Copy(func([]byte) error { return nil }); err == nil || err != sc.Err() {
+			t.Errorf("%v, but %v", err, sc.Err())
+		}
+	}
+	var fe *rdbparse.FormatError
+	if !errors.As(sc.Err(), &fe) || !errors.Is(fe, rdbparse.ErrTruncated) || fe.Offset != 40 {
+		t.Error(sc.Err())
+	}
+}
+
+// TestBigPosition resumes behind big values that have been read to their ends.
+func TestBigPosition(t *testing.T) {
+	for name, data := range bigDumps() {
+		want, _ := allHeld(data)
+		opts := rdbparse.Options{AnyVersion: true, MaxValue: 1, BufferSize: 64, Again: bytes.NewReader(data)}
+		sc := rdbparse.NewScanner(bytes.NewReader(data), opts)
+		for n := 1; sc.Next(); n++ {
+			v := sc.BigValue()
+			if v == nil {
+				continue
+			}
+			if p, ok := sc.Position(); ok {
+				t.Errorf("%s: position %v before the value", name, p)
+			}
+			if _, err := copyBig(v, 1<<40); err != nil {
+				t.Fatal(name, err)
+			}
+			p, ok := sc.Position()
+			if !ok {
+				if !strings.Contains(name, "_ref") { // behind a template there is none
+					t.Errorf("%s: no position behind %s", name, want[n-1])
+				}
+				continue
+			}
+			rest, err := rdbparse.ResumeScanner(bytes.NewReader(data[p.Offset:]), p, opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := bigRecords(rest, func(v *rdbparse.BigValue) ([]byte, error) {
+				if _, err := v.Measure(0); err != nil { // and back, by the offsets of the whole dump
+					return nil, err
+				}
+				return copyBig(v, 1<<40)
+			})
+			if err != nil || strings.Join(got, "\n") != strings.Join(want[n:], "\n") || rest.Checksum() != checksumOf(data) {
+				t.Fatalf("%s: behind record %d: %v\n%s", name, n, err, strings.Join(got, "\n"))
+			}
+		}
+	}
+}
+
+// An endless is a dump of one huge value that is made as it is read.
+type endless struct {
+	head, tail []byte
+	n          int64 // bytes between
+	block      []byte
+	at         int64
+}
+
+func (e *endless) ReadAt(p []byte, off int64) (n int, err error) {
+	for n < len(p) {
+		var m int
+		switch at := off + int64(n); {
+		case at < int64(len(e.head)):
+			m = copy(p[n:], e.head[at:])
+		case at < int64(len(e.head))+e.n:
+			at -= int64(len(e.head))
+			m = copy(p[n:min(int64(len(p)), int64(n)+e.n-at)], e.block[at%int64(len(e.block)):])
+		default:
+			at -= int64(len(e.head)) + e.n
+			if at >= int64(len(e.tail)) {
+				return n, io.EOF
+			}
+			m = copy(p[n:], e.tail[at:])
+		}
+		n += m
+	}
+	return n, nil
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	n, err := e.ReadAt(p, e.at)
+	e.at += int64(n)
+	if n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
+// TestBigMemory copies a string of a gigabyte, and again, in the memory of the
+// buffer.
+func TestBigMemory(t *testing.T) {
+	const size = 1 << 30
+	e := &endless{
+		head: cat([]byte("REDIS0011"), 0, "key", 0x80, size>>24, 0, 0, 0), n: size, block: bytes.Repeat([]byte("0123456789abcdef"), 1<<14),
+		tail: cat(0, "next", "value", 255, zeros(8)),
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	sc := rdbparse.NewScanner(e, rdbparse.Options{MaxValue: 1 << 20, Again: e})
+	copied, keys := int64(0), 0
+	for ; sc.Next(); keys++ {
+		for range 2 {
+			if v := sc.BigValue(); v != nil {
+				if err := v.Copy(func(p []byte) error { copied += int64(len(p)); return nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if copied != 2*(size+5) || keys != 2 || sc.Err() != nil {
+		t.Errorf("%d bytes copied, %d keys, %v", copied, keys, sc.Err())
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
+		t.Errorf("%d bytes allocated", used)
+	}
+}
+
+// TestMaxValueMemory bounds what is allocated for values at the limit.
+func TestMaxValueMemory(t *testing.T) {
+	const limit = 1 << 20
+	for _, size := range []int{limit - 5, limit + 1, 50 * limit} {
+		e := &endless{head: cat([]byte("REDIS0011"), 0, "key", 0x80, size>>24, size>>16&255, size>>8&255, size&255), n: int64(size), block: make([]byte, 1<<16),
+			tail: cat(255, zeros(8))}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		sc := rdbparse.NewScanner(e, rdbparse.Options{MaxValue: limit, BufferSize: 100 << 10})
+		for sc.Next() {
+			if sc.Entry().Big != (size > limit) {
+				t.Errorf("%d bytes: big %v", size, sc.Entry().Big)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		// Buffers of 100, 200, 400 and 800 KiB, and of the limit.
+		if used := after.TotalAlloc - before.TotalAlloc; sc.Err() != nil || used > 2*limit+600<<10 {
+			t.Errorf("%d bytes: %d bytes allocated, %v", size, used, sc.Err())
+		}
+	}
+}
+
+// FuzzBig reads any bytes as a dump in which every value is big, in ways that ops
+// chooses. The oracle is the scan that holds them.
+func FuzzBig(f *testing.F) {
+	for _, fr := range frames {
+		f.Add(dump(fr.magic, head(fr.typ), cat(int(fr.typ.Byte()), "key", fr.value), cat(0, "next", "value")), uint64(1))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
+		want, wantErr := allHeld(data)
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		way := ways[seed%uint64(len(ways))]
+		open := 0
+		opts := rdbparse.Options{AnyVersion: true, MaxValue: 1 + int(seed>>8&63), BufferSize: 16 + int(seed>>16&255)}
+		sc := rdbparse.NewScanner(way.open(data, &opts, &open), opts)
+		got, err := bigRecords(sc, func(v *rdbparse.BigValue) ([]byte, error) { return readBig(v, rnd) })
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("%s:\n%s\nexpected\n%s", way.name, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		if (err == nil) != (wantErr == nil) || open != 0 || sc.Checksum() != checksumOf(data) {
+			t.Errorf("%s: %v, expected %v; %d spools open, checksum %v", way.name, err, wantErr, open, sc.Checksum())
+		}
+	})
+}
+
+func checksumOf(data []byte) rdbparse.Checksum {
+	sc := rdbparse.NewScanner(bytes.NewReader(data), rdbparse.Options{AnyVersion: true})
+	for sc.Next() {
+	}
+	return sc.Checksum()
+}
