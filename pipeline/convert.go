@@ -109,9 +109,6 @@ const maxKept = 1 << 20
 // is none: e is then counted.
 func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 	im := f.im
-	if e.Big {
-		return e, nil // there are no bytes to look at
-	}
 	now := im.clock.now.Load()
 	if e.Expires && e.ExpireAt <= now {
 		f.counts.expired++ // whatever else is the matter with it

@@ -21,6 +21,10 @@ type Feeder struct {
 	prefix []byte
 	counts feedCounts
 
+	index   int // among the Feeders
+	scanner *rdbparse.Scanner
+	link    *link // that the last large value went through, nil if none
+
 	// For marks: the keys met in this source and those before the mark from which
 	// it goes on.
 	met, before    int64
@@ -34,10 +38,10 @@ type Feeder struct {
 // NewFeeder returns a Feeder of im.
 func (im *Importer) NewFeeder() *Feeder {
 	im.mu.Lock()
+	f := &Feeder{im: im, db: im.target.db, index: im.stats.feeders}
 	im.stats.feeders++
 	im.setRoutes(im.routes.Load())
 	im.mu.Unlock()
-	f := &Feeder{im: im, db: im.target.db}
 	f.source.init(im)
 	f.adopt(im.routes.Load())
 	return f
@@ -49,11 +53,13 @@ func (im *Importer) NewFeeder() *Feeder {
 func (f *Feeder) Feed(sc *rdbparse.Scanner) error {
 	err := f.scan(sc)
 	f.Flush()
+	f.unlink()
 	return err
 }
 
 func (f *Feeder) scan(sc *rdbparse.Scanner) error {
 	im := f.im
+	f.scanner = sc
 	for sc.Next() {
 		if im.stopping.Load() {
 			return im.failure
@@ -159,6 +165,9 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 		f.counts.filtered++
 		return nil
 	}
+	if e.Big {
+		return f.big(e)
+	}
 	if f.im.target.needsCare(e) {
 		var err error
 		if e, err = f.convert(e); e == nil {
@@ -178,7 +187,7 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 		}
 	}
 	size := len(f.prefix) + len(e.Key) + rdbparse.PayloadSize(e) + restoreOverhead
-	if e.Big || size > f.im.target.maxCommand {
+	if size > f.im.target.maxCommand {
 		f.refuse(e, "the value is larger than one command may be on the target")
 		return nil
 	}

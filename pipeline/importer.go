@@ -54,6 +54,13 @@ type Importer struct {
 	clock clock
 	marks marks
 	libs  libraries
+
+	// Of values too large to be held: how many bytes of one are, and their keys
+	// on the target that nobody has taken the name of yet, or that came to nothing.
+	held      int
+	runID     string
+	temporary []TemporaryKey // guarded by mu
+	discarded []TemporaryKey // guarded by mu
 	// onlyDB is the database of the dumps where the target has room for one.
 	onlyDB claim
 
@@ -95,8 +102,10 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 
 		runIDs:   make(map[string]string),
 		replicas: make(map[[2]string]bool),
+		runID:    newRunID(),
 		paces:    make(map[string]*pace),
 	}
+	im.held = im.opts.textLimit()
 	im.setRates()
 	im.marks.startMarks(Mark{}, false)
 	if n := im.opts.WaitReplicas; n > 0 {
@@ -119,6 +128,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 	for _, s := range im.target.servers {
 		im.runIDs[s.Addr] = s.RunID
 	}
+	im.removeLeftovers()
 	im.work.Go(im.runRedo)
 	im.work.Go(im.refreshMap)
 	im.work.Go(im.watch)
@@ -210,6 +220,7 @@ func (im *Importer) Close() (Result, error) {
 	im.drain()
 	im.lastLook()
 	im.countEvicted()
+	im.sweep()
 	im.cancel(nil)
 	im.work.Wait()
 	res := im.Snapshot()

@@ -149,9 +149,11 @@ func (c *connection) write(b *batch) error {
 	for {
 		if b != nil {
 			b.lane = l
-			if err := l.im.throttle(l, b); err != nil {
-				c.flight.put(b)
-				return err
+			if b.how != sendWait {
+				if err := l.im.throttle(l); err != nil {
+					c.flight.put(b)
+					return err
+				}
 			}
 			c.waiting.Add(1)
 			err := c.writeBatch(b)

@@ -63,9 +63,9 @@ const (
 )
 
 // throttle waits while the replicas of a lane's master are too far behind.
-func (im *Importer) throttle(l *lane, b *batch) error {
+func (im *Importer) throttle(l *lane) error {
 	p := l.pace
-	if p == nil || b.how == sendWait {
+	if p == nil {
 		return nil
 	}
 	for {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,10 +24,11 @@ type target struct {
 	databases  bool           // it has more than one
 	functions  bool           // FUNCTION LOAD: Redis 7.0 and newer
 	ttlCommand string         // PEXPIRETIME or PTTL
-	maxCommand int            // bytes of the largest command
+	maxCommand int            // bytes of the longest argument that all masters take
 	version    element.ServerVersion
 	care       *care
 	keyMeta    bool // RESTORE takes KEY_META: Redis 8.6 and newer
+	commands
 }
 
 // Errors of New that are no errors of slotter.
@@ -37,8 +40,14 @@ var (
 	ErrFewReplicas = errors.New("too few replicas")
 )
 
-// maxBulkDefault is proto-max-bulk-len of a server that says nothing else.
-const maxBulkDefault = 512 << 20
+// Limits of a server that says nothing else: proto-max-bulk-len and
+// client-query-buffer-limit. A server reads some bytes more than the argument
+// into the query buffer.
+const (
+	maxBulkDefault     = 512 << 20
+	queryBufferDefault = 1 << 30
+	queryBufferRest    = 64 << 10
+)
 
 // preflight looks at every master before anything is sent.
 func (im *Importer) preflight(ctx context.Context, m *slotter.Map) error {
@@ -56,7 +65,26 @@ func (im *Importer) preflight(ctx context.Context, m *slotter.Map) error {
 	}
 	im.clock.ahead = ahead
 	im.setTarget(servers)
+	for _, n := range m.Masters {
+		im.target.maxCommand = min(im.target.maxCommand, im.longestArgument(ctx, n.Addr))
+	}
 	return nil
+}
+
+// longestArgument returns how many bytes an argument of a command may have that a
+// server takes: its own settings where it tells them, else the defaults.
+func (im *Importer) longestArgument(ctx context.Context, addr string) int {
+	bulk, buffer := int64(maxBulkDefault), int64(queryBufferDefault)
+	for name, value := range map[string]*int64{"proto-max-bulk-len": &bulk, "client-query-buffer-limit": &buffer} {
+		conf, err := im.cluster.Client(addr).ConfigGet(ctx, name).Result()
+		if err != nil {
+			continue // not allowed, or not known
+		}
+		if n, err := strconv.ParseInt(conf[name], 10, 64); err == nil && n > 0 {
+			*value = n
+		}
+	}
+	return int(min(bulk, buffer-queryBufferRest))
 }
 
 // askMasters asks every master about itself, has the user's rights probed, and
@@ -95,7 +123,7 @@ func askMasters(ctx context.Context, c *slotter.Cluster, m *slotter.Map, warn fu
 
 // setTarget derives from the servers what may be sent to them.
 func (im *Importer) setTarget(servers []slotter.Server) {
-	t := target{servers: servers, oldest: servers[0], maxCommand: maxBulkDefault}
+	t := target{servers: servers, oldest: servers[0], maxCommand: math.MaxInt32}
 	for _, s := range servers[1:] {
 		if older(s, t.oldest) {
 			t.oldest = s
@@ -109,12 +137,36 @@ func (im *Importer) setTarget(servers []slotter.Server) {
 	}
 	t.version = serverVersion(t.oldest)
 	t.care = makeCare(t.version, im.opts.AllowModules)
+	t.commands = commandsOf(t.oldest)
 	t.keyMeta = !t.version.Valkey && t.version.Version >= 806
 	db := im.cluster.Target()
 	t.db, t.dbGiven = uint32(max(db.DB, 0)), db.DB > 0
 	t.databases = im.cluster.Standalone()
 	im.target = t
 	im.dialect = dialect{replace: im.opts.Conflict == ConflictReplace, absolute: at >= 500}
+}
+
+// commands are those that not every server has.
+type commands struct {
+	unlink, hset   string // UNLINK and HSET of many, or DEL and HMSET before Redis 4.0
+	fieldExpiry    bool   // HPEXPIREAT, HPEXPIRETIME: Redis 7.4, Valkey 9.0
+	streamIDs      bool   // ENTRIESREAD, ENTRIESADDED, MINID: Redis 7.0
+	createConsumer bool   // XGROUP CREATECONSUMER: Redis 6.2
+	manyAtOnce     bool   // SMISMEMBER, ZMSCORE: Redis 6.2
+}
+
+func commandsOf(s slotter.Server) commands {
+	at := level(s)
+	c := commands{unlink: "UNLINK", hset: "HSET", streamIDs: at >= 700, createConsumer: at >= 602, manyAtOnce: at >= 602}
+	if at < 400 {
+		c.unlink, c.hset = "DEL", "HMSET"
+	}
+	if v := serverVersion(s); v.Valkey {
+		c.fieldExpiry = v.Version >= 900
+	} else {
+		c.fieldExpiry = v.Version >= 704
+	}
+	return c
 }
 
 // older reports whether a understands less than b.

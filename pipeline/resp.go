@@ -67,11 +67,13 @@ func (r *replyReader) oks(most int) int {
 	return n
 }
 
-// A reply is a simple reply. Its bytes are borrowed until the next read.
+// A reply is a simple reply, or the head of an array, whose parts are read one
+// by one. Its bytes are borrowed until the next read.
 type reply struct {
-	kind byte // '+', '-', ':' or '$'
+	kind byte // '+', '-', ':', '$' or '*'
 	text []byte
-	null bool // a bulk reply that is nil
+	null bool  // a bulk reply or an array that is nil
+	size int64 // of an array
 }
 
 // line reads one reply up to the end of its line.
@@ -117,6 +119,12 @@ func (r *replyReader) next() (reply, error) {
 		}
 		text, err := r.bulk(int(n))
 		return reply{kind: '$', text: text}, err
+	case '*':
+		n, ok := parseInt(line[1:])
+		if !ok || n < -1 {
+			return reply{}, fmt.Errorf("%w: array of %q parts", errProtocol, line[1:])
+		}
+		return reply{kind: '*', null: n < 0, size: max(n, 0)}, nil
 	}
 	return reply{}, fmt.Errorf("%w: a reply of kind %q", errProtocol, line[0])
 }
@@ -152,6 +160,50 @@ func (r *replyReader) bulk(n int) ([]byte, error) {
 	}
 	text := r.big[:n]
 	return text, nil
+}
+
+// head reads the head of a bulk reply whose bytes take and done read. An error
+// reply, or nil, has none.
+func (r *replyReader) head() (rep reply, n int64, err error) {
+	line, err := r.line()
+	if err != nil {
+		return reply{}, 0, err
+	}
+	rep = reply{kind: line[0], text: line[1:]}
+	if rep.kind == '-' {
+		return rep, 0, nil
+	}
+	n, ok := parseInt(rep.text)
+	if rep.kind != '$' || !ok || n < -1 {
+		return reply{}, 0, fmt.Errorf("%w: %q in place of a bulk reply", errProtocol, line)
+	}
+	rep.null = n < 0
+	return rep, max(n, 0), nil
+}
+
+// take reads up to n bytes of a bulk reply, borrowed until the next read.
+func (r *replyReader) take(n int) ([]byte, error) {
+	if r.from == r.to {
+		r.from, r.to = 0, 0
+		if err := r.fill(); err != nil {
+			return nil, err
+		}
+	}
+	p := r.buf[r.from:min(r.to, r.from+n)]
+	r.from += len(p)
+	return p, nil
+}
+
+// done reads the end of the line behind a bulk reply.
+func (r *replyReader) done() error {
+	for n := 2; n > 0; {
+		p, err := r.take(n)
+		if err != nil {
+			return err
+		}
+		n -= len(p)
+	}
+	return nil
 }
 
 // release gives up the memory that a large bulk reply needed.

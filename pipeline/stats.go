@@ -22,6 +22,8 @@ type Result struct {
 	Failed    int64 // refused, see Errors
 	Unsettled int64 // not known, in an import that stopped
 
+	Big int64 // of those read: values that were too large to be held
+
 	Retries    int64 // batches sent again after a pause
 	Redirects  int64 // MOVED and ASK replies
 	Reconnects int64 // connections that broke
@@ -73,6 +75,8 @@ type stats struct {
 	moduleAux, keydbExtra                               atomic.Int64
 	waited, limited                                     atomic.Int64 // ns
 	failovers, evicted, paced                           atomic.Int64
+
+	big atomic.Int64 // values that were too large to be held
 
 	feeders int // guarded by Importer.mu
 
@@ -150,7 +154,7 @@ func (im *Importer) Snapshot() Result {
 	s := &im.stats
 	res := Result{
 		Restored: s.restored.Load(), Existing: s.existing.Load(), Expired: s.expired.Load(),
-		Filtered: s.filtered.Load(), Failed: s.failed.Load(), Read: s.read.Load(),
+		Filtered: s.filtered.Load(), Big: s.big.Load(), Failed: s.failed.Load(), Read: s.read.Load(),
 		Retries: s.retries.Load(), Redirects: s.redirects.Load(), Reconnects: s.reconnects.Load(),
 		Functions: s.functions.Load(), Scripts: s.scripts.Load(), Libraries: s.librariesFailed.Load(), ModuleAux: s.moduleAux.Load(), KeyDBExtra: s.keydbExtra.Load(),
 		Duration: time.Since(im.started), Waited: time.Duration(s.waited.Load()), Limited: time.Duration(s.limited.Load()),

@@ -52,6 +52,10 @@ const (
 	RoughTolerance     = ttlTolerance * time.Millisecond
 )
 
+// HeldValue returns how many bytes of a value are held: the MaxValue of the
+// Scanners that Check is given. Larger ones are compared in ranges.
+func (o VerifyOptions) HeldValue() int { return Options{Memory: o.Memory}.textLimit() }
+
 func (o VerifyOptions) withDefaults() VerifyOptions {
 	o.Memory = cmp.Or(max(o.Memory, 0), DefaultMemory)
 	o.Lanes = max(o.Lanes, 1)
@@ -123,12 +127,13 @@ func (r *VerifyResult) Differences() int64 {
 // A Verifier compares entries with what a cluster holds. Check, NewSource and
 // Close belong to one goroutine, the rest may be called from any.
 type Verifier struct {
-	cluster *slotter.Cluster
-	opts    VerifyOptions
-	ttl     string // PEXPIRETIME or PTTL
-	tol     int64  // ms
-	db      uint32 // on the target, where the dump does not say
-	sample  int    // slots that are compared
+	cluster  *slotter.Cluster
+	opts     VerifyOptions
+	ttl      string // PEXPIRETIME or PTTL
+	tol      int64  // ms
+	commands commands
+	db       uint32 // on the target, where the dump does not say
+	sample   int    // slots that are compared
 
 	routes  atomic.Pointer[routes]
 	routeMu sync.Mutex // held to change them
@@ -193,6 +198,13 @@ func (v *Verifier) preflight(ctx context.Context, m *slotter.Map) error {
 		return err
 	}
 	v.clock.ahead = ahead
+	oldest := servers[0]
+	for _, s := range servers[1:] {
+		if older(s, oldest) {
+			oldest = s
+		}
+	}
+	v.commands = commandsOf(oldest)
 	v.ttl = "PEXPIRETIME"
 	v.tol = v.opts.TTLTolerance.Milliseconds()
 	for _, s := range servers {

@@ -55,6 +55,7 @@ type verifyKey struct {
 	key, value, end  int32 // where they begin in the buffer; the value's fields end at end
 	meta, fields     int32 // bytes of KEY_META before the type, of the fields behind the value
 	settled, expires bool
+	big, faded       bool // its value is not held; all of its fields may have expired
 	expireAt         int64
 	offset           int64
 }
@@ -104,7 +105,7 @@ func (v *Verifier) Check(sc *rdbparse.Scanner) error {
 		if e.Record != rdbparse.RecordKey {
 			continue
 		}
-		if err := v.checkKey(e); err != nil {
+		if err := v.checkKey(sc); err != nil {
 			v.fail(err)
 			return err
 		}
@@ -130,7 +131,8 @@ func (v *Verifier) Flush() {
 }
 
 // checkKey puts one key into a batch.
-func (v *Verifier) checkKey(e *rdbparse.Entry) error {
+func (v *Verifier) checkKey(sc *rdbparse.Scanner) error {
+	e := sc.Entry()
 	f := &v.feed
 	if e.DB != f.source.last || !f.source.begun {
 		p, err := f.source.next(e, v.opts.Databases, v.db, &f.only)
@@ -157,9 +159,8 @@ func (v *Verifier) checkKey(e *rdbparse.Entry) error {
 		v.hashes.add(f.db, f.prefix, e.Key)
 	}
 	size := len(f.prefix) + len(e.Key) + len(e.Meta) + 1 + len(e.Value) + len(e.Fields)
-	if e.Big || size > maxBulk {
-		v.found(KeyDifference{Kind: Unreadable, Key: e.Key, DB: f.db, What: "the value is too large to be compared", Offset: e.Offset})
-		return nil
+	if e.Big {
+		return v.checkBig(e, sc.BigValue())
 	}
 	if r := v.routes.Load(); r != f.routes {
 		v.Flush()

@@ -69,7 +69,7 @@ func (r *importRun) surveyAll(ctx context.Context, sv *survey) error {
 	defer stop()
 	for _, s := range r.inputs {
 		s.start(ctx, nil)
-		if err := sv.read(ctx, s.in.reader, r.scanOptions(), &keys); err != nil {
+		if err := sv.read(ctx, s.in.reader, r.scanOptions(s.in), &keys); err != nil {
 			return inSource(s.in.Name(), inDump(s.in.Name(), err))
 		}
 	}

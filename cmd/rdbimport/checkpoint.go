@@ -32,7 +32,10 @@ type checkpoint struct {
 	Target  []string          `json:"target"`         // ids of the masters
 	Options string            `json:"options"`        // what must be the same to go on
 	Before  earlier           `json:"before"`
-	Written time.Time         `json:"written"`
+	// Temporary are keys on the target that large values are collected in, and
+	// that are left there if the import is killed.
+	Temporary []pipeline.TemporaryKey `json:"temporary,omitempty"`
+	Written   time.Time               `json:"written"`
 }
 
 // earlier is what the earlier runs of an import have done, as far as a later one
@@ -140,6 +143,16 @@ func (c *checkpointer) refusedBefore(offset int64) int64 {
 	c.places = slices.DeleteFunc(c.places, func(at int64) bool { return at < offset })
 	c.refused += int64(all - len(c.places))
 	return c.refused
+}
+
+// temporary notes keys that the import is about to make.
+func (c *checkpointer) temporary(keys []pipeline.TemporaryKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now.Temporary = keys
+	if c.identify != nil {
+		c.write()
+	}
 }
 
 // holds reports whether there is a file to go on from.

@@ -160,6 +160,9 @@ func (f *feeding) feed(ctx context.Context, i int) error {
 	defer func() { src.waited = in.waited() }()
 	err = f.feeder.Feed(sc)
 	in.reader.stop()
+	if kept := sc.Close(); kept != nil {
+		f.con.warn(kept.Error())
+	}
 	src.keys, src.checksum = f.feeder.KeysRead(), sc.Checksum()
 	f.count(i)
 	if err != nil {
@@ -185,8 +188,12 @@ func settledKeys(r pipeline.Result) int64 {
 	return r.Restored + r.Existing + r.Expired + r.Filtered + r.Failed
 }
 
-func (r *importRun) scanOptions() rdbparse.Options {
-	return rdbparse.Options{MaxValue: maxValue, AnyVersion: r.anyVersion}
+// scanOptions are those for scanning in.
+func (r *importRun) scanOptions(in *input) rdbparse.Options {
+	return rdbparse.Options{
+		MaxValue: r.settings.pipeline.HeldValue(), AnyVersion: r.anyVersion,
+		Again: in.Again(), Spool: func() (rdbparse.Spool, error) { return source.NewKeep(r.spoolDir) },
+	}
 }
 
 // inSource puts the name of a source before an error about its bytes that lacks

@@ -24,8 +24,10 @@ type importFlags struct {
 	mergeDBs    bool
 	dbPrefix    string
 	check       bool
+	cleanup     string
 	anyVersion  bool
 	memory      sizeFlag
+	big         sizeFlag
 	connections int
 	retry       time.Duration
 	careful     carefulFlags
@@ -47,6 +49,7 @@ type settings struct {
 	pipeline   pipeline.Options
 	check      bool
 	anyVersion bool
+	cleanup    string // list or remove, "" for an import
 	output     outputFlags
 
 	errorsFile, checkpointFile, spoolDir string // "" for none
@@ -58,7 +61,7 @@ const (
 )
 
 func newImportFlags() *importFlags {
-	return &importFlags{memory: sizeFlag{bytes: pipeline.DefaultMemory, least: leastMemory, text: "64MiB"}}
+	return &importFlags{memory: sizeFlag{bytes: pipeline.DefaultMemory, least: leastMemory, text: "64MiB"}, big: sizeFlag{least: 1}}
 }
 
 func (f *importFlags) register(fs *pflag.FlagSet) {
@@ -68,17 +71,20 @@ func (f *importFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.mergeDBs, "merge-dbs", false, "put the keys of all databases into one")
 	fs.StringVar(&f.dbPrefix, "db-prefix", "", "the same, with `TEXT` before each name: 'db%d:' gives db0:, db1:, ...")
 	fs.BoolVar(&f.check, "check", false, "read the whole dump first; nothing is sent from a bad one")
+	fs.StringVar(&f.cleanup, "cleanup", "", "with a TARGET only: `list` the temporary keys that a killed import has left there, or remove them")
+	fs.Lookup("cleanup").NoOptDefVal = cleanupList
 	fs.BoolVar(&f.anyVersion, "any-version", false, "read a dump of an unknown version as far as its types are known")
 	fs.BoolVar(&f.dropTTL, "drop-field-ttl", false, "where the target cannot expire the fields of a hash, let them stay for ever")
 	fs.BoolVar(&f.modules, "allow-modules", false, "send values of modules to Redis 6.0 and older too: they exit without the module")
 	fs.Var(&f.memory, "memory", "budget for everything in flight")
+	fs.Var(&f.big, "big-value", "a value above it is written in pieces into a temporary key, which then gets the name (4 MiB if --memory allows)")
 	fs.IntVar(&f.connections, "connections", 1, "`N` connections per master")
 	fs.DurationVar(&f.retry, "retry-timeout", pipeline.DefaultRetryTimeout, "how long a master may accept nothing before the import stops")
 	f.careful.register(fs)
 	f.output.register(fs)
 	f.access.register(fs)
 	for name, ex := range map[string]string{
-		"on-conflict": "skip", "on-error": "skip", "db": "3", "db-prefix": "'db%d:'", "memory": "128MiB (also 256M, 1GB)", "connections": "2", "retry-timeout": "90s",
+		"on-conflict": "skip", "cleanup": "remove", "on-error": "skip", "db": "3", "db-prefix": "'db%d:'", "memory": "128MiB (also 256M, 1GB)", "big-value": "16MB", "connections": "2", "retry-timeout": "90s",
 	} {
 		annotate(fs, name, ex)
 	}
@@ -110,7 +116,7 @@ func (f *importFlags) settings(fs *pflag.FlagSet, args []string, s *streams) (*s
 	if err := f.careful.apply(fs, set); err != nil {
 		return nil, err
 	}
-	if err := set.arguments(args); err != nil {
+	if err := f.cleans(fs, set, args); err != nil {
 		return nil, err
 	}
 	set.pipeline.Warn = s.con.warn
@@ -158,9 +164,28 @@ func (f *importFlags) pipeline(fs *pflag.FlagSet, set *settings) error {
 		return valueError(fs.Lookup("retry-timeout"), f.retry.String(), "it must be more than nothing")
 	}
 	set.pipeline = pipeline.Options{
-		Conflict: conflict, Databases: dbs, Memory: f.memory.bytes, Lanes: f.connections, RetryTimeout: f.retry,
+		Conflict: conflict, Databases: dbs, Memory: f.memory.bytes, BigValue: f.big.bytes, Lanes: f.connections, RetryTimeout: f.retry,
 		SkipDamaged: f.onError == "skip", DropFieldTTL: f.dropTTL, AllowModules: f.modules,
 	}
+	return nil
+}
+
+// cleans takes the arguments: a TARGET only with --cleanup.
+func (f *importFlags) cleans(fs *pflag.FlagSet, set *settings, args []string) error {
+	if !fs.Changed("cleanup") {
+		return set.arguments(args)
+	}
+	if f.cleanup != cleanupList && f.cleanup != cleanupRemove {
+		return valueError(fs.Lookup("cleanup"), f.cleanup, "it is list or remove")
+	}
+	if len(args) != 1 {
+		return &usageError{"--cleanup takes a TARGET and nothing else", "for example rdbimport --cleanup redis://10.0.0.1:7001"}
+	}
+	target, err := slotter.ParseTarget(args[0])
+	if err != nil {
+		return &usageError{err.Error(), "for example rdbimport --cleanup redis://10.0.0.1:7001"}
+	}
+	set.target, set.cleanup = target, f.cleanup
 	return nil
 }
 

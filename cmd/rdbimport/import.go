@@ -17,10 +17,6 @@ import (
 	"github.com/rdbimport/rdbimport/slotter"
 )
 
-// maxValue is the longest value that is held in memory; no server takes a longer
-// command.
-const maxValue = 512 << 20
-
 // runImport imports, and reports on it. Its error has been shown.
 func runImport(ctx context.Context, s *streams, set *settings) error {
 	sum, err := newImport(s, set).run(ctx)
@@ -190,6 +186,12 @@ func (r *importRun) pipelineOptions() pipeline.Options {
 			break
 		}
 		o.Expect += s.in.Size()
+	}
+	if r.keep != nil {
+		o.Temporary = r.keep.temporary
+	}
+	if r.from != nil {
+		o.Leftovers = r.from.Temporary
 	}
 	if r.refused != nil || r.keep != nil {
 		o.Refused = func(f pipeline.Refusal) {

@@ -17,6 +17,7 @@ type jsonSummary struct {
 	KeysFiltered     int64        `json:"keys_filtered"`
 	KeysFailed       int64        `json:"keys_failed"`
 	KeysUnsettled    int64        `json:"keys_unsettled"`
+	KeysBig          int64        `json:"keys_big"`     // of those read: values larger than --big-value
 	KeysBefore       int64        `json:"keys_before"`  // settled by earlier runs, not in keys_read
 	KeysEvicted      int64        `json:"keys_evicted"` // by the target, by whatever cause
 	BytesRead        int64        `json:"bytes_read"`   // of the sources
@@ -84,7 +85,7 @@ type jsonLoss struct {
 func writeJSON(w io.Writer, s *summary) {
 	j := jsonSummary{
 		KeysRead: s.Read, KeysRestored: s.Restored, KeysExisting: s.Existing, KeysExpired: s.Expired,
-		KeysFiltered: s.Filtered, KeysFailed: s.Failed, KeysUnsettled: s.Unsettled,
+		KeysFiltered: s.Filtered, KeysFailed: s.Failed, KeysUnsettled: s.Unsettled, KeysBig: s.Big,
 		KeysBefore: s.before.Keys, KeysEvicted: s.evicted(),
 		BytesRead: s.bytesRead, DurationSeconds: rounded(s.duration.Seconds()),
 		Retries: s.Retries, Redirects: s.Redirects, Reconnects: s.Reconnects, Failovers: s.Failovers, Paced: s.Paced,
@@ -101,11 +102,7 @@ func writeJSON(w io.Writer, s *summary) {
 		j.Masters = append(j.Masters, jsonMaster(m))
 	}
 	for _, e := range s.refusals() {
-		key := e.Example
-		if !utf8.ValidString(key) {
-			key = strconv.Quote(key)
-		}
-		j.Errors = append(j.Errors, jsonError{e.Reason, e.Count, key})
+		j.Errors = append(j.Errors, jsonError{e.Reason, e.Count, jsonKey(e.Example)})
 	}
 	for _, l := range s.losses() {
 		j.Losses = append(j.Losses, jsonLoss{Addr: l.Addr, Slots: l.Slots, Keys: l.Keys, Reason: l.Reason})
@@ -116,6 +113,14 @@ func writeJSON(w io.Writer, s *summary) {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(j) // a closed standard output spoils no import
+}
+
+// jsonKey is a key as JSON can hold it.
+func jsonKey(key string) string {
+	if !utf8.ValidString(key) {
+		return strconv.Quote(key)
+	}
+	return key
 }
 
 // rounded leaves six digits behind the point.

@@ -149,14 +149,14 @@ func (f *feeding) scanner(ctx context.Context, i int) (*rdbparse.Scanner, error)
 	}
 	if mark == nil || !src.in.Seekable() {
 		src.start(ctx, f.feeder.Flush)
-		return rdbparse.NewScanner(src.in.reader, f.scanOptions()), nil
+		return rdbparse.NewScanner(src.in.reader, f.scanOptions(src.in)), nil
 	}
 	if err := src.in.SkipTo(ctx, mark.Offset); err != nil {
 		return nil, err
 	}
 	src.skipped = src.in.RawRead()
 	src.start(ctx, f.feeder.Flush)
-	return rdbparse.ResumeScanner(src.in.reader, mark.Position, f.scanOptions())
+	return rdbparse.ResumeScanner(src.in.reader, mark.Position, f.scanOptions(src.in))
 }
 
 // count adds the keys of source i, which is finished.

@@ -54,6 +54,9 @@ func newRootCommand(s *streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if set.cleanup != "" {
+				return runCleanup(cmd.Context(), s, set)
+			}
 			return runImport(cmd.Context(), s, set)
 		},
 	}

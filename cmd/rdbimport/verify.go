@@ -10,6 +10,7 @@ import (
 
 	"github.com/rdbimport/rdbimport/pipeline"
 	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/source"
 	"github.com/rdbimport/rdbimport/slotter"
 )
 
@@ -171,7 +172,10 @@ func (r *verification) readAll(ctx context.Context, v *pipeline.Verifier) error 
 func (r *verification) readOne(ctx context.Context, src *sourceRun, v *pipeline.Verifier) error {
 	in := src.in
 	src.start(ctx, v.Flush)
-	sc := rdbparse.NewScanner(in.reader, rdbparse.Options{MaxValue: maxValue, AnyVersion: r.anyVersion})
+	sc := rdbparse.NewScanner(in.reader, rdbparse.Options{
+		MaxValue: r.verify.HeldValue(), AnyVersion: r.anyVersion,
+		Again: in.Again(), Spool: func() (rdbparse.Spool, error) { return source.NewKeep("") },
+	})
 	err := v.Check(sc)
 	in.reader.stop()
 	src.keys, src.checksum = v.KeysRead(), sc.Checksum()

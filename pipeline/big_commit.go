@@ -1,0 +1,162 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/element"
+)
+
+// errVanished says that the temporary key is not there any more, or not whole.
+var errVanished = errors.New("the temporary key is not there any more")
+
+// mostMismatches is how often a value is written anew whose parts are not all
+// there in the end: because its key was evicted, or a master restarted.
+const mostMismatches = 3
+
+// cardOf is the command that counts the parts of a value.
+var cardOf = map[rdbparse.Kind]string{
+	rdbparse.KindString: "STRLEN", rdbparse.KindList: "LLEN", rdbparse.KindSet: "SCARD", rdbparse.KindZSet: "ZCARD", rdbparse.KindHash: "HLEN", rdbparse.KindStream: "XLEN",
+}
+
+// commit gives the temporary key, in which all of the value is, its expiry and
+// the key's name. Until then nobody has seen any of it.
+func (b *bigValue) commit() error {
+	k, im := b.k, b.im
+	if b.e.Expires {
+		if b.e.ExpireAt <= im.clock.now.Load() {
+			b.f.counts.expired++
+			return nil
+		}
+		k.begin("PEXPIREAT", b.temp)
+		k.int(b.e.ExpireAt)
+		if _, err := k.number(); err != nil {
+			return err
+		}
+	}
+	if im.opts.Conflict == ConflictReplace {
+		// It must not go away between the counting and the renaming.
+		k.begin("WATCH", b.temp)
+		if _, err := k.call(); err != nil {
+			return err
+		}
+	}
+	k.begin(cardOf[b.e.Type.Kind], b.temp)
+	n, err := k.number()
+	if err != nil {
+		return err
+	}
+	if n > b.parts || n < b.parts-b.fading {
+		return b.incomplete(n)
+	}
+	if im.opts.Conflict == ConflictReplace {
+		err = b.replace()
+	} else {
+		err = b.rename()
+	}
+	if err != nil {
+		return err
+	}
+	im.forgetTemporary(b.temp)
+	b.temp, b.whole, b.uncertain = nil, false, true
+	if err := b.waitForReplicas(); err != nil {
+		return err
+	}
+	b.uncertain = false
+	b.accepted()
+	return nil
+}
+
+// incomplete handles a temporary key that has n parts, which are too few or too
+// many.
+func (b *bigValue) incomplete(n int64) error {
+	b.whole = false
+	if b.uncertain && n == 0 {
+		return errVanished // it may have got its name: the next attempt finds out
+	}
+	kind := b.e.Type.Kind
+	twice := kind == rdbparse.KindSet || kind == rdbparse.KindZSet || kind == rdbparse.KindHash
+	if twice && b.mismatch > 0 && n == b.lastCard {
+		return &sourceError{&element.Error{Type: b.e.Type.Type, Offset: b.v.Offset() - b.v.Start(),
+			Err: fmt.Errorf("%w: only %d of its %d elements differ", element.ErrDamaged, n, b.parts)}}
+	}
+	b.mismatch++
+	b.lastCard = n
+	if b.mismatch > mostMismatches {
+		return &refusedError{fmt.Sprintf("the target keeps losing parts of it: written in pieces, %d of %d were there", n, b.parts)}
+	}
+	return errVanished
+}
+
+// rename gives the temporary key its name if no key has it.
+func (b *bigValue) rename() error {
+	b.k.begin("RENAMENX", b.temp)
+	b.k.bytes(b.name)
+	b.uncertain = true
+	n, err := b.k.number()
+	if err != nil {
+		return b.vanished(b.certain(err))
+	}
+	b.uncertain = false
+	if n == 0 {
+		return errTaken
+	}
+	return nil
+}
+
+// errTaken says that the key has come to be on the target meanwhile.
+var errTaken = errors.New("the key exists by now")
+
+// replace puts the temporary key in the place of the key.
+func (b *bigValue) replace() error {
+	k := b.k
+	k.word("MULTI")
+	k.end(0)
+	k.begin(b.im.target.unlink, b.name)
+	k.end(0)
+	k.begin("RENAME", b.temp)
+	k.bytes(b.name)
+	k.end(0)
+	k.word("EXEC")
+	k.end(0)
+	b.uncertain = true
+	if err := k.write(); err != nil {
+		return b.certain(err)
+	}
+	var first error
+	for i := range 4 {
+		rep, err := k.answer()
+		var refused *replyError
+		if err != nil && !errors.As(err, &refused) {
+			return err
+		}
+		if first == nil {
+			first = err
+		}
+		if i == 3 && err == nil && rep.null {
+			first = errVanished // it was changed since it was counted
+		}
+		for ; rep.size > 0; rep.size-- {
+			if _, err := k.answer(); err != nil && first == nil {
+				first = err
+			}
+		}
+	}
+	b.uncertain = false
+	return b.vanished(first)
+}
+
+// vanished makes an error of its own of the reply that there is no temporary key.
+func (b *bigValue) vanished(err error) error {
+	var refused *replyError
+	if errors.As(err, &refused) && strings.HasPrefix(refused.text, "ERR no such key") {
+		b.whole = false
+		return errVanished
+	}
+	if errors.Is(err, errVanished) {
+		b.whole = false
+	}
+	return err
+}

@@ -1,0 +1,87 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/rdbimport/rdbimport/slotter"
+)
+
+// FindTemporary gives f the keys on the target that have the names of keys in
+// which large values are collected, with the master that has each. An import that
+// is running has such keys, too. All keys are gone through by SCAN.
+func FindTemporary(ctx context.Context, c *slotter.Cluster, f func(addr string, t TemporaryKey) error) error {
+	m, err := c.Map(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range m.Masters {
+		dbs, err := databasesOf(ctx, c, n.Addr)
+		if err != nil {
+			return err
+		}
+		for _, db := range dbs {
+			it := c.ClientDB(n.Addr, int(db)).Scan(ctx, 0, "*"+temporaryMark+"*", scanCount).Iterator()
+			for it.Next(ctx) {
+				if err := f(n.Addr, TemporaryKey{DB: db, Key: []byte(it.Val())}); err != nil {
+					return err
+				}
+			}
+			if err := it.Err(); err != nil {
+				return fmt.Errorf("%s: %w", n.Addr, err)
+			}
+		}
+	}
+	return nil
+}
+
+// databasesOf returns the databases of a server that have keys, or the one that
+// the target names.
+func databasesOf(ctx context.Context, c *slotter.Cluster, addr string) (dbs []uint32, err error) {
+	if db := c.Target().DB; db > 0 {
+		return []uint32{uint32(db)}, nil
+	}
+	info, err := c.Info(ctx, addr, "keyspace")
+	if err != nil {
+		return nil, err
+	}
+	for name := range info {
+		if text, ok := strings.CutPrefix(name, "db"); ok {
+			if n, err := strconv.ParseUint(text, 10, 31); err == nil {
+				dbs = append(dbs, uint32(n))
+			}
+		}
+	}
+	return dbs, nil
+}
+
+// RemoveTemporary removes a key that FindTemporary has found at addr.
+func RemoveTemporary(ctx context.Context, c *slotter.Cluster, addr string, t TemporaryKey) error {
+	client := c.ClientDB(addr, int(t.DB))
+	if err := client.Unlink(ctx, string(t.Key)).Err(); err == nil || !strings.HasPrefix(err.Error(), "ERR unknown command") {
+		return err
+	}
+	return client.Del(ctx, string(t.Key)).Err()
+}
+
+// removeLeftovers removes the temporary keys of an earlier import. One that
+// cannot be removed is tried again at the end.
+func (im *Importer) removeLeftovers() {
+	for _, t := range im.opts.Leftovers {
+		if !IsTemporary(t.Key) {
+			continue // whoever wrote this, it is none of ours
+		}
+		ctx, cancel := context.WithTimeout(im.ctx, probeTimeout)
+		err := im.remove(ctx, t)
+		cancel()
+		if err == nil {
+			continue
+		}
+		im.mu.Lock()
+		im.temporary = append(im.temporary, t)
+		im.discarded = append(im.discarded, t)
+		im.mu.Unlock()
+	}
+}
