@@ -34,6 +34,7 @@ func main() {
 type options struct {
 	sets      []string
 	keys      int
+	huge      int
 	pairs     int
 	server    string
 	importer  string
@@ -71,8 +72,9 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs := flag.NewFlagSet("compare", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	var o options
-	sets := fs.String("set", "mixed,small", "`names` of the data sets: "+strings.Join(setNames(), ", "))
+	sets := fs.String("set", "mixed,small,huge", "`names` of the data sets: "+strings.Join(setNames(), ", "))
 	fs.IntVar(&o.keys, "keys", 0, "keys of each set, `n` (collections: of each type) instead of its own number")
+	fs.IntVar(&o.huge, "huge", 3, "size of the huge set in `percent` of 6 GB")
 	fs.IntVar(&o.pairs, "pairs", 5, "how often to run import and floor in turn, `n`")
 	fs.StringVar(&o.server, "server", "", "`binary` of the server; the one on the PATH by default")
 	fs.StringVar(&o.importer, "rdbimport", "", "`binary` to measure instead of one built from this module")
@@ -90,7 +92,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 			return o, fmt.Errorf("no set is named %q", name)
 		}
 	}
-	if fs.NArg() > 0 || o.pairs < 1 || o.keys < 0 || o.peerRuns < 0 || o.peerLimit <= 0 || o.pipeline < 1 {
+	if fs.NArg() > 0 || o.pairs < 1 || o.huge < 1 || o.huge > 100 || o.keys < 0 || o.peerRuns < 0 || o.peerLimit <= 0 || o.pipeline < 1 {
 		return o, errors.New("a number is out of range, or there is an argument too many")
 	}
 	return o, nil

@@ -33,6 +33,7 @@ type child struct {
 	path string
 	args []string
 	dir  string
+	in   *os.File  // standard input, none if nil
 	out  io.Writer // standard output, discarded if nil
 }
 
@@ -41,6 +42,9 @@ type child struct {
 func (c child) run(ctx context.Context) (cost, error) {
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
 	cmd.Dir, cmd.Stdout = c.dir, c.out
+	if c.in != nil {
+		cmd.Stdin = c.in
+	}
 	var stderr tail
 	cmd.Stderr = &stderr
 	cmd.WaitDelay = 5 * time.Second

@@ -31,11 +31,11 @@ var setTable = []struct {
 }
 
 func setNames() []string {
-	names := make([]string, len(setTable))
-	for i, s := range setTable {
-		names[i] = s.name
+	var names []string
+	for _, s := range setTable {
+		names = append(names, s.name)
 	}
-	return names
+	return append(names, hugeSet)
 }
 
 // A set is a data set in a file.
