@@ -70,6 +70,8 @@ type batch struct {
 	wait bool      // a reply asked to try later: back off
 	// broken is how many connections in a row broke while it was on them.
 	broken int
+	// written is when its first byte was about to be written, with Options.Timed.
+	written time.Time
 }
 
 // reset empties b for new commands. The buffer of a large command is given up,

@@ -156,6 +156,9 @@ func (c *connection) write(b *batch) error {
 				}
 			}
 			c.waiting.Add(1)
+			if l.im.opts.Timed != nil {
+				b.written = time.Now()
+			}
 			err := c.writeBatch(b)
 			c.flight.put(b)
 			if err != nil {
@@ -275,6 +278,8 @@ func (c *connection) read() {
 					failed = *p
 				}
 				_ = c.conn.Close() // ends the writer
+			} else if l.im.opts.Timed != nil && b.how != sendWait {
+				l.im.opts.Timed(l.place.addr, time.Since(b.written))
 			}
 		}
 		c.waiting.Add(-1)

@@ -96,6 +96,10 @@ type Options struct {
 	// Refused is told of each key that is refused. It is called from several
 	// goroutines, and the key is borrowed.
 	Refused func(Refusal)
+	// Timed is told, for each batch whose replies have all come, how long that took
+	// since the first byte of it was written to the master at addr. It is called
+	// from the goroutine of each lane, which waits for it; nil asks no clock.
+	Timed func(addr string, took time.Duration)
 	// Warn is told, in one line of text, what a user should know while the
 	// import goes on. It is called from several goroutines, and must not call the
 	// Importer.

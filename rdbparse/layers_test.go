@@ -22,9 +22,11 @@ var layers = map[string][]string{
 	"slotter":              {},
 	"slotter/localcluster": {"slotter"},
 	"pipeline":             {"rdbparse", "rdbparse/element", "slotter"},
-	"bench":                {"bench", "bench/dataset", "rdbparse", "rdbparse/source", "rdbparse/element", "slotter", "slotter/localcluster", "pipeline"},
+	"bench":                {"bench", "bench/dataset", "bench/figure", "bench/floor", "rdbparse", "rdbparse/source", "rdbparse/element", "slotter", "slotter/localcluster", "pipeline"},
 	"bench/dataset":        {},
-	"cmd":                  {"rdbparse", "rdbparse/source", "rdbparse/element", "rdbparse/census", "slotter", "slotter/localcluster", "pipeline", "bench/dataset", "cmd"},
+	"bench/figure":         {},
+	"bench/floor":          {"rdbparse", "slotter"},
+	"cmd":                  {"rdbparse", "rdbparse/source", "rdbparse/element", "rdbparse/census", "slotter", "slotter/localcluster", "pipeline", "bench/dataset", "bench/figure", "bench/floor", "cmd"},
 }
 
 // outside says which modules only some parts may import.
@@ -33,7 +35,7 @@ var outside = map[string][]string{
 	"github.com/spf13/cobra":       {"cmd"},
 	"github.com/vbauerster/mpb":    {"cmd"},
 	"github.com/hdt3213/rdb":       {"cmd"},
-	"net":                          {"slotter", "slotter/localcluster", "pipeline", "cmd", "bench"},
+	"net":                          {"slotter", "slotter/localcluster", "pipeline", "cmd", "bench", "bench/floor"},
 }
 
 // part returns the longest key of layers that holds a package.

@@ -161,23 +161,6 @@ func TestWrongUse(t *testing.T) {
 	}
 }
 
-func TestSpread(t *testing.T) {
-	self := func(f float64) float64 { return f }
-	for _, tc := range []struct {
-		in   []float64
-		want spread
-		text string
-	}{
-		{[]float64{2}, spread{2, 2, 2}, "2.00"},
-		{[]float64{3, 1, 2}, spread{2, 1, 3}, "2.00 (1.00-3.00)"},
-		{[]float64{4, 1, 2, 3}, spread{2.5, 1, 4}, "2.50 (1.00-4.00)"},
-	} {
-		if got := spreadOf(tc.in, self); got != tc.want || got.String() != tc.text {
-			t.Errorf("%v: %v", tc.in, got)
-		}
-	}
-}
-
 // TestStopped makes sure that a tool that runs for too long is told from one
 // that fails.
 func TestStopped(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -53,7 +52,7 @@ func serveFloor(ctx context.Context, args []string, in io.Reader, out io.Writer)
 		return err
 	}
 	for lines := bufio.NewScanner(in); lines.Scan(); {
-		conns, err := dialAll(ctx, cluster, streams)
+		conns, err := floor.Dial(ctx, cluster, streams, 0)
 		if err != nil {
 			return err
 		}
@@ -78,22 +77,7 @@ func renderFile(ctx context.Context, file string, cluster *slotter.Cluster) ([]*
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // it was only read
-	return floor.Render(f, m, time.Now())
-}
-
-func dialAll(ctx context.Context, cluster *slotter.Cluster, streams []*floor.Stream) ([]net.Conn, error) {
-	var conns []net.Conn
-	for _, s := range streams {
-		conn, err := cluster.Dial(ctx, s.Addr, 0)
-		if err != nil {
-			for _, c := range conns {
-				_ = c.Close()
-			}
-			return nil, err
-		}
-		conns = append(conns, conn)
-	}
-	return conns, nil
+	return floor.Render(f, m, floor.Options{Now: time.Now()})
 }
 
 // A floorProcess is the floor's process as seen from outside.

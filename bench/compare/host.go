@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"os"
 	"runtime"
-	"strings"
 
+	"github.com/rdbimport/rdbimport/bench/figure"
 	"github.com/rdbimport/rdbimport/slotter"
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
 )
@@ -26,8 +24,8 @@ type host struct {
 
 func describeHost(ctx context.Context, lc *localcluster.Cluster) (host, error) {
 	h := host{
-		Processor: processor(), Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH,
-		Go: runtime.Version(), Load: load(),
+		Processor: figure.Processor(), Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH,
+		Go: runtime.Version(), Load: figure.Load(),
 	}
 	target, err := slotter.ParseTarget(lc.URL())
 	if err != nil {
@@ -47,29 +45,4 @@ func (h host) String() string {
 		text += ", load before " + h.Load
 	}
 	return text
-}
-
-// processor returns the processor's name as Linux gives it.
-func processor() string {
-	f, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return "unknown processor"
-	}
-	defer f.Close() //nolint:errcheck // it was only read
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		name, value, found := strings.Cut(lines.Text(), ":")
-		if found && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown processor"
-}
-
-func load() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return ""
-	}
-	first, _, _ := strings.Cut(string(text), " ")
-	return first
 }

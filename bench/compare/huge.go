@@ -11,12 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rdbimport/rdbimport/bench/dataset"
+	"github.com/rdbimport/rdbimport/bench/figure"
 )
 
 // hugeSet is the set of a few values that no machine should have to hold: it is
@@ -218,7 +218,7 @@ func (t *taps) replay(ctx context.Context) (cost, error) {
 			_ = p.conn.Close()
 		}
 	})
-	before := processorTime()
+	before := figure.ProcessorTime()
 	start := time.Now()
 	for _, p := range parts {
 		group.Go(func() error {
@@ -233,14 +233,7 @@ func (t *taps) replay(ctx context.Context) (cost, error) {
 	err := group.Wait()
 	wall := time.Since(start)
 	stop()
-	return cost{Wall: wall.Seconds(), Own: wall.Seconds(), User: (processorTime() - before).Seconds()}, err
-}
-
-// processorTime is what this process has used.
-func processorTime() time.Duration {
-	var usage syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage) // cannot fail
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	return cost{Wall: wall.Seconds(), Own: wall.Seconds(), User: (figure.ProcessorTime() - before).Seconds()}, err
 }
 
 // untilDone reads replies until the last one.

@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"text/tabwriter"
+
+	"github.com/rdbimport/rdbimport/bench/figure"
 )
 
 // A report is what is printed, and with -json the object.
@@ -29,9 +31,9 @@ type setResult struct {
 
 	// The ratios of import to floor, pair by pair: of the wall time of the
 	// process, of the time that the import itself reports, and of processor time.
-	Process spread `json:"ratio_process"`
-	Import  spread `json:"ratio_import"`
-	CPU     spread `json:"ratio_cpu"`
+	Process figure.Spread `json:"ratio_process"`
+	Import  figure.Spread `json:"ratio_import"`
+	CPU     figure.Spread `json:"ratio_cpu"`
 
 	Peers []peerResult `json:"peers,omitempty"`
 }
@@ -43,35 +45,10 @@ type peerResult struct {
 	Error string `json:"error,omitempty"` // then there are no runs
 }
 
-// A spread sums up some figures.
-type spread struct {
-	Median float64 `json:"median"`
-	Min    float64 `json:"min"`
-	Max    float64 `json:"max"`
-}
-
-// spreadOf sums up what get returns for each of some runs, at least one.
-func spreadOf[T any](runs []T, get func(T) float64) spread {
-	all := make([]float64, len(runs))
-	for i, r := range runs {
-		all[i] = get(r)
-	}
-	slices.Sort(all)
-	n := len(all)
-	return spread{Median: (all[(n-1)/2] + all[n/2]) / 2, Min: all[0], Max: all[n-1]}
-}
-
-func (s spread) String() string {
-	if s.Min == s.Max {
-		return fmt.Sprintf("%.2f", s.Median)
-	}
-	return fmt.Sprintf("%.2f (%.2f-%.2f)", s.Median, s.Min, s.Max)
-}
-
 func (s *setResult) summarise() {
-	s.Process = spreadOf(s.Pairs, func(p pair) float64 { return p.Import.Wall / p.Floor.Wall })
-	s.Import = spreadOf(s.Pairs, func(p pair) float64 { return p.Import.Own / p.Floor.Wall })
-	s.CPU = spreadOf(s.Pairs, func(p pair) float64 { return p.Import.cpu() / p.Floor.cpu() })
+	s.Process = figure.SpreadOf(s.Pairs, func(p pair) float64 { return p.Import.Wall / p.Floor.Wall })
+	s.Import = figure.SpreadOf(s.Pairs, func(p pair) float64 { return p.Import.Own / p.Floor.Wall })
+	s.CPU = figure.SpreadOf(s.Pairs, func(p pair) float64 { return p.Import.cpu() / p.Floor.cpu() })
 }
 
 // write prints the report for people.
@@ -102,7 +79,7 @@ func (s *setResult) write(w io.Writer) error {
 	for i, p := range s.Pairs {
 		imports[i], floors[i] = p.Import, p.Floor
 	}
-	floorWall := spreadOf(floors, func(c cost) float64 { return c.Wall }).Median
+	floorWall := figure.SpreadOf(floors, func(c cost) float64 { return c.Wall }).Median
 	s.row(t, "rdbimport", imports, s.Process.Median)
 	s.row(t, "floor", floors, 1)
 	for _, p := range s.Peers {
@@ -122,7 +99,7 @@ func (s *setResult) write(w io.Writer) error {
 // peerRatio returns how many times the floor's time a peer takes. For one that
 // was stopped that follows from its rate.
 func (s *setResult) peerRatio(runs []cost, floorWall float64) float64 {
-	perKey := spreadOf(runs, func(c cost) float64 { return c.Wall / float64(max(1, c.Keys)) })
+	perKey := figure.SpreadOf(runs, func(c cost) float64 { return c.Wall / float64(max(1, c.Keys)) })
 	return perKey.Median * float64(s.Keys) / floorWall
 }
 
@@ -130,12 +107,12 @@ func stopped(c cost) bool { return c.Stopped }
 
 // row prints one line of the table.
 func (s *setResult) row(w io.Writer, name string, runs []cost, ofFloor float64) {
-	wall := spreadOf(runs, func(c cost) float64 { return c.Wall })
-	cpu := spreadOf(runs, cost.cpu)
-	rate := spreadOf(runs, func(c cost) float64 { return float64(c.Keys) / c.Wall })
-	perM := spreadOf(runs, func(c cost) float64 { return c.cpu() * 1e6 / float64(max(1, c.Keys)) })
-	srv := spreadOf(runs, func(c cost) float64 { return c.Servers })
-	peak := spreadOf(runs, func(c cost) float64 { return float64(c.PeakRSS) / 1e6 })
+	wall := figure.SpreadOf(runs, func(c cost) float64 { return c.Wall })
+	cpu := figure.SpreadOf(runs, cost.cpu)
+	rate := figure.SpreadOf(runs, func(c cost) float64 { return float64(c.Keys) / c.Wall })
+	perM := figure.SpreadOf(runs, func(c cost) float64 { return c.cpu() * 1e6 / float64(max(1, c.Keys)) })
+	srv := figure.SpreadOf(runs, func(c cost) float64 { return c.Servers })
+	peak := figure.SpreadOf(runs, func(c cost) float64 { return float64(c.PeakRSS) / 1e6 })
 	took, ratio := wall.String(), fmt.Sprintf("%.2f", ofFloor)
 	if slices.ContainsFunc(runs, stopped) {
 		took, ratio = "stopped at "+took, "some "+ratio

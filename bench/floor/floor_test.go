@@ -44,7 +44,7 @@ func mixed(t *testing.T, keys int) []byte {
 
 func render(t *testing.T, dump []byte, m *slotter.Map) []*Stream {
 	t.Helper()
-	streams, err := Render(bytes.NewReader(dump), m, time.Now())
+	streams, err := Render(bytes.NewReader(dump), m, Options{Now: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +104,50 @@ func TestRenderExact(t *testing.T) {
 	}
 }
 
+// TestRenderReplace renders what overwrites, and keys of several databases.
+func TestRenderReplace(t *testing.T) {
+	var two bytes.Buffer
+	w := dataset.NewWriter(&two, "REDIS0010")
+	w.SelectDB(0)
+	w.Key(dataset.TypeString, []byte("a"), []byte{1, 'x'})
+	w.SelectDB(3)
+	w.ExpireMs(dataset.FutureMs)
+	w.Key(dataset.TypeString, []byte("b"), []byte{1, 'x'})
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	streams, err := Render(&two, slotter.SingleMap(slotter.Master{Addr: "a:1"}), Options{Now: time.Now(), Replace: true, Merge: true})
+	if err != nil || streams[0].Commands != 2 {
+		t.Fatalf("%+v, %v", streams, err)
+	}
+	got := string(bytes.Join(streams[0].pieces, nil))
+	for _, want := range []string{"*5\r\n$7\r\nRESTORE\r\n$1\r\na\r\n", "*6\r\n$7\r\nRESTORE\r\n$1\r\nb\r\n", "$7\r\nREPLACE\r\n$6\r\nABSTTL\r\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %q", want, got)
+		}
+	}
+}
+
+// TestPipelineCommand compares two programs that render: this one, and the
+// pipeline's.
+func TestPipelineCommand(t *testing.T) {
+	sc := rdbparse.NewScanner(bytes.NewReader(mixed(t, 2000)), rdbparse.Options{})
+	keys := 0
+	for sc.Next() {
+		e := sc.Entry()
+		if e.Record != rdbparse.RecordKey {
+			continue
+		}
+		keys++
+		if want, got := appendRestore(nil, e, false), pipeline.AppendCommand(nil, e); !bytes.Equal(want, got) {
+			t.Fatalf("key %q: %q, want %q", e.Key, got, want)
+		}
+	}
+	if sc.Err() != nil || keys != 2000 {
+		t.Errorf("%d keys, %v", keys, sc.Err())
+	}
+}
+
 func TestRenderRefuses(t *testing.T) {
 	var two bytes.Buffer
 	w := dataset.NewWriter(&two, "REDIS0010")
@@ -112,11 +156,11 @@ func TestRenderRefuses(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Render(&two, threeMasters(t), time.Now()); !errors.Is(err, errDatabases) {
+	if _, err := Render(&two, threeMasters(t), Options{Now: time.Now()}); !errors.Is(err, errDatabases) {
 		t.Errorf("another database: %v", err)
 	}
 	dump := mixed(t, 10)
-	if _, err := Render(bytes.NewReader(dump[:len(dump)-20]), threeMasters(t), time.Now()); !errors.Is(err, rdbparse.ErrTruncated) {
+	if _, err := Render(bytes.NewReader(dump[:len(dump)-20]), threeMasters(t), Options{Now: time.Now()}); !errors.Is(err, rdbparse.ErrTruncated) {
 		t.Errorf("a dump cut short: %v", err)
 	}
 }
@@ -207,27 +251,32 @@ func TestSendStopsWithContext(t *testing.T) {
 // for byte: it listens to an import into a real server.
 func TestSameCommands(t *testing.T) {
 	lc := startOne(t)
-	tap := newTap(t, lc.Addrs()[0])
 	dump := mixed(t, 2000)
-	c := connect(t, "redis://"+tap.addr)
-	im, err := pipeline.New(t.Context(), c, pipeline.Options{Databases: pipeline.Databases{Only: pipeline.AllDatabases}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	feedErr := im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{}))
-	if _, err := im.Close(); err != nil || feedErr != nil {
-		t.Fatal(feedErr, err)
-	}
-	m, err := c.Map(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	streams := render(t, dump, m)
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if want := bytes.Join(streams[0].pieces, nil); !tap.heard(want) {
-		t.Errorf("no connection of the import carried the %d bytes of the floor", len(want))
+	for _, conflict := range []pipeline.Conflict{pipeline.ConflictFail, pipeline.ConflictReplace} {
+		tap := newTap(t, lc.Addrs()[0])
+		c := connect(t, "redis://"+tap.addr)
+		im, err := pipeline.New(t.Context(), c, pipeline.Options{Conflict: conflict, Databases: pipeline.Databases{Only: pipeline.AllDatabases}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		feedErr := im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{}))
+		if _, err := im.Close(); err != nil || feedErr != nil {
+			t.Fatal(feedErr, err)
+		}
+		m, err := c.Map(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams, err := Render(bytes.NewReader(dump), m, Options{Now: time.Now(), Replace: conflict == pipeline.ConflictReplace})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if want := bytes.Join(streams[0].pieces, nil); !tap.heard(want) {
+			t.Errorf("%s: no connection of the import carried the %d bytes of the floor", conflict, len(want))
+		}
 	}
 }
 
@@ -243,11 +292,11 @@ func TestSendToServer(t *testing.T) {
 	const keys = 2000
 	streams := render(t, mixed(t, keys), m)
 	send := func() (Result, error) {
-		conn, err := c.Dial(t.Context(), streams[0].Addr, 0)
+		conns, err := Dial(t.Context(), c, streams, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Send(t.Context(), streams, []net.Conn{conn})
+		return Send(t.Context(), streams, conns)
 	}
 	res, err := send()
 	if err != nil || res.Commands != keys {

@@ -24,16 +24,33 @@ type Stream struct {
 	pieces [][]byte // full, but for the last
 }
 
-// errDatabases is returned for a dump of several databases: the streams select
-// none.
-var errDatabases = errors.New("the dump has keys in another database than 0")
+// Options say what an import would do.
+type Options struct {
+	// Now is the target's time: a key that has expired by then is left out, as an
+	// import leaves it out.
+	Now time.Time
+	// Replace overwrites keys that exist.
+	Replace bool
+	// Merge puts the keys of all databases into the one that the connections have
+	// selected. Without it a key of another database than 0 is an error.
+	Merge bool
+	// Skip tells which keys to leave out, since an import would not send them as
+	// they stand in the dump; nil for none.
+	Skip func(e *rdbparse.Entry) bool
+}
 
-// Render reads a dump and renders the RESTORE commands that an import sends to
-// an empty target, by master, in the order of the dump. A key that has expired
-// at now is left out, as an import leaves it out. Everything is held in memory.
-// Only keys are rendered, not function libraries; a value of a type that RESTORE
-// cannot take is an error.
-func Render(dump io.Reader, m *slotter.Map, now time.Time) ([]*Stream, error) {
+// Errors of Render about dumps that it cannot do as an import would.
+var (
+	errDatabases = errors.New("the dump has keys in another database than 0")
+	errNoRestore = errors.New("RESTORE takes no value of this type")
+)
+
+// Render reads a dump and renders the RESTORE commands that an import sends to a
+// target that takes every value as it stands in the dump, by master, in the order
+// of the dump. Everything is held in memory. Only keys are rendered, not function
+// libraries; a value of a type that RESTORE cannot take is an error.
+func Render(dump io.Reader, m *slotter.Map, o Options) ([]*Stream, error) {
+	now := o.Now.UnixMilli()
 	streams := make([]*Stream, len(m.Masters))
 	for i, master := range m.Masters {
 		streams[i] = &Stream{Addr: master.Addr}
@@ -43,18 +60,18 @@ func Render(dump io.Reader, m *slotter.Map, now time.Time) ([]*Stream, error) {
 	for sc.Next() {
 		e := sc.Entry()
 		switch {
-		case e.Record != rdbparse.RecordKey, e.Expires && e.ExpireAt <= now.UnixMilli():
+		case e.Record != rdbparse.RecordKey, e.Expires && e.ExpireAt <= now, o.Skip != nil && o.Skip(e):
 			continue
-		case e.DB != 0:
+		case e.DB != 0 && !o.Merge:
 			return nil, errDatabases
 		case e.Type.Version == 0:
-			return nil, fmt.Errorf("offset %d: RESTORE takes no value of type %s", e.Offset, e.Type.Type)
+			return nil, fmt.Errorf("offset %d: %w: %s", e.Offset, errNoRestore, e.Type.Type)
 		}
 		owner := m.Owner(slotter.Slot(e.Key))
 		if owner < 0 {
 			return nil, fmt.Errorf("slot %d has no owner", slotter.Slot(e.Key))
 		}
-		cmd = appendRestore(cmd[:0], e)
+		cmd = appendRestore(cmd[:0], e, o.Replace)
 		streams[owner].add(cmd)
 	}
 	return streams, sc.Err()
@@ -76,9 +93,13 @@ func (s *Stream) add(cmd []byte) {
 	}
 }
 
-// appendRestore appends RESTORE key ttl payload [ABSTTL] [FREQ n | IDLETIME n].
-func appendRestore(dst []byte, e *rdbparse.Entry) []byte {
+// appendRestore appends RESTORE key ttl payload [REPLACE] [ABSTTL] [FREQ n |
+// IDLETIME n].
+func appendRestore(dst []byte, e *rdbparse.Entry, replace bool) []byte {
 	args := 4
+	if replace {
+		args++
+	}
 	if e.Expires {
 		args++
 	}
@@ -98,6 +119,9 @@ func appendRestore(dst []byte, e *rdbparse.Entry) []byte {
 	dst = strconv.AppendInt(dst, int64(rdbparse.PayloadSize(e)), 10)
 	dst = append(dst, "\r\n"...)
 	dst = append(rdbparse.AppendPayload(dst, e), "\r\n"...)
+	if replace {
+		dst = append(dst, "$7\r\nREPLACE\r\n"...)
+	}
 	if e.Expires {
 		dst = append(dst, "$6\r\nABSTTL\r\n"...)
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/rdbimport/rdbimport/slotter"
 )
 
 // A Result is what sending cost.
@@ -66,6 +68,21 @@ func Send(ctx context.Context, streams []*Stream, conns []net.Conn) (Result, err
 	res.User = time.Duration(after.Utime.Nano() - before.Utime.Nano())
 	res.System = time.Duration(after.Stime.Nano() - before.Stime.Nano())
 	return res, nil
+}
+
+// Dial opens a connection to the master of each stream, with database db
+// selected.
+func Dial(ctx context.Context, cluster *slotter.Cluster, streams []*Stream, db int) ([]net.Conn, error) {
+	var conns []net.Conn
+	for _, s := range streams {
+		conn, err := cluster.Dial(ctx, s.Addr, db)
+		if err != nil {
+			closeAll(conns)
+			return nil, err
+		}
+		conns = append(conns, conn)
+	}
+	return conns, nil
 }
 
 func closeAll(conns []net.Conn) {

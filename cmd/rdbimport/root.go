@@ -66,7 +66,7 @@ func newRootCommand(s *streams) *cobra.Command {
 	root.SetVersionTemplate("rdbimport {{.Version}}\n")
 	flags.register(root.Flags())
 	root.Flags().SortFlags = false
-	root.AddCommand(newInspectCommand(s), newVerifyCommand(s), newDemoCommand(s))
+	root.AddCommand(newInspectCommand(s), newVerifyCommand(s), newBenchCommand(s), newDemoCommand(s))
 	return root
 }
 
