@@ -33,6 +33,7 @@ type bigValue struct {
 	attempts      int
 	// uncertain tells that the last command was sent and its answer never came.
 	uncertain bool
+	faded     int64 // fields that had expired
 	mismatch  int   // attempts whose cardinality was wrong
 	lastCard  int64 // of the last of them
 }
@@ -261,6 +262,10 @@ func (b *bigValue) unreadable(err error) error {
 		return nil // the scanner has the same error
 	case errors.As(err, &none) && errors.Is(err, element.ErrDamaged):
 		return b.f.damaged(b.e, err)
+	}
+	if errors.Is(err, element.ErrTooLong) {
+		b.refuse(tooLongPart(err))
+		return nil
 	}
 	b.refuse(err.Error())
 	return nil

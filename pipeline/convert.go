@@ -175,7 +175,7 @@ func (f *Feeder) notConverted(e *rdbparse.Entry, plan element.Action, err error)
 // error that stops the import.
 func (f *Feeder) damaged(e *rdbparse.Entry, err error) error {
 	damage := &DamagedError{Key: append([]byte(nil), e.Key...), Type: e.Type, Offset: e.Offset, Err: err}
-	f.refuse(e, "damaged value of type "+e.Type.Type.String())
+	f.refuse(e, DamagedReason+e.Type.Type.String())
 	if f.im.opts.SkipDamaged {
 		return nil
 	}

@@ -81,7 +81,9 @@ func (c *connection) probe() {
 	}
 	// It does not answer at all: it is busy with one long command, or gone. The
 	// other nodes know when another has taken its place.
-	if im.standing(im.ctx, l.place.addr) == standingReplaced {
+	verdict := im.standing(im.ctx, l.place.addr)
+	l.failing.Store(verdict == standingFailing)
+	if verdict == standingReplaced {
 		c.giveUp(errDemoted)
 		im.wantMap()
 		return

@@ -70,6 +70,7 @@ type Importer struct {
 	reading  context.Context
 	endRead  context.CancelFunc
 	stopping atomic.Bool
+	draining atomic.Bool // no more entries will come
 	stopped  chan struct{}
 	failOnce sync.Once
 	failure  error // the first error, set before stopped is closed
@@ -217,6 +218,7 @@ var ErrStopped = errors.New("stopped")
 // the one that ended the import early, nil if none did; the Result is of use in
 // either case.
 func (im *Importer) Close() (Result, error) {
+	im.draining.Store(true)
 	im.drain()
 	im.lastLook()
 	im.countEvicted()

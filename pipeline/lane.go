@@ -23,6 +23,7 @@ type lane struct {
 	conn        atomic.Pointer[connection]
 	since       atomic.Int64 // when its present trouble began, in ns since the epoch; 0 if all is well
 	latest      atomic.Int64 // when it last had trouble
+	laneState
 
 	// Of the writer.
 	scratch []byte
@@ -149,6 +150,7 @@ func (c *connection) write(b *batch) error {
 	for {
 		if b != nil {
 			b.lane = l
+			l.flying.Add(int64(b.sent()))
 			if b.how != sendWait {
 				if err := l.im.throttle(l); err != nil {
 					c.flight.put(b)
@@ -272,6 +274,7 @@ func (c *connection) read() {
 				}
 			}
 		}
+		l.flying.Add(-int64(b.sent()))
 		if failed == nil {
 			if failed = c.settle(b); failed != nil {
 				if p := c.broke.Load(); p != nil {

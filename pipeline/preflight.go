@@ -68,7 +68,7 @@ func (im *Importer) preflight(ctx context.Context, m *slotter.Map) error {
 	for _, n := range m.Masters {
 		im.target.maxCommand = min(im.target.maxCommand, im.longestArgument(ctx, n.Addr))
 	}
-	return nil
+	return im.probeRights(ctx, m)
 }
 
 // longestArgument returns how many bytes an argument of a command may have that a

@@ -70,6 +70,7 @@ func (im *Importer) rest(b *batch) bool {
 	b.due = time.Now().Add(pause/2 + rand.N(pause))
 	if b.wait {
 		im.stats.retries.Add(1)
+		b.lane.retries.Add(1)
 		im.wantMap()
 	}
 	b.wait = false
@@ -129,6 +130,7 @@ func (im *Importer) direction(r *routes, b *batch, i int) (sending, *lane) {
 // trouble notes that a lane could not get on, and ends the import when that has
 // lasted too long.
 func (im *Importer) trouble(l *lane, err error) {
+	l.ails(err)
 	now := time.Now().UnixNano()
 	quiet := time.Duration(now - l.latest.Swap(now))
 	if l.since.CompareAndSwap(0, now) {

@@ -28,6 +28,9 @@ func (c *connection) settle(b *batch) error {
 	if t.restored+t.existing+t.answered+int64(b.acked) > 0 {
 		l.since.Store(0)
 		b.try = 0
+		if !b.wait {
+			l.well()
+		}
 	}
 	if len(t.moved) > 0 {
 		l.im.movedTo(t.moved)
@@ -73,6 +76,7 @@ func (c *connection) settleWait(b *batch) error {
 	c.unconfirmed = c.unconfirmed[:0]
 	l.count(&t)
 	l.since.Store(0)
+	l.well()
 	return nil
 }
 
@@ -197,6 +201,7 @@ func (l *lane) refused(b *batch, i int, text []byte, t *tally) {
 		if im.opts.WaitOnOOM {
 			t.answered++
 			b.wait = true
+			l.ails(ErrTargetFull)
 			im.warnFull(l.place.addr)
 			return
 		}

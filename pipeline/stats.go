@@ -48,10 +48,14 @@ type Result struct {
 	Errors  []ErrorCount
 }
 
-// A MasterResult is what one master accepted.
+// A MasterResult is what one master accepted, and how it stands.
 type MasterResult struct {
 	Addr, ID    string
 	Keys, Bytes int64
+	InFlight    int64 // keys given to its connections and not answered
+	Retries     int64 // batches that it could not take
+	State       MasterState
+	For         time.Duration // how long it has been in that state, where that is of interest
 }
 
 // An ErrorCount counts the keys refused for one reason.
@@ -161,12 +165,12 @@ func (im *Importer) Snapshot() Result {
 		Paced: s.paced.Load(), Failovers: s.failovers.Load(), Evicted: s.evicted.Load(),
 	}
 	byAddr := make(map[string]MasterResult)
+	last, m := im.draining.Load(), im.slotMap.Load()
 	im.mu.Lock()
 	res.Losses = im.lossesNow()
 	for _, l := range im.lanes {
 		r := byAddr[l.place.addr]
-		r.Keys += l.keys.Load()
-		r.Bytes += l.bytes.Load()
+		r.addLane(l, l.view(last))
 		byAddr[l.place.addr] = r
 	}
 	im.mu.Unlock()
@@ -175,11 +179,14 @@ func (im *Importer) Snapshot() Result {
 	for _, n := range s.masters {
 		r := byAddr[n.Addr]
 		delete(byAddr, n.Addr)
-		res.Masters = append(res.Masters, MasterResult{Addr: n.Addr, ID: n.ID, Keys: r.Keys, Bytes: r.Bytes})
+		r.Addr, r.ID = n.Addr, n.ID
+		r.judge(m, im.cluster.Standalone())
+		res.Masters = append(res.Masters, r)
 	}
 	for addr, r := range byAddr { // met in a redirection only
 		if r.Keys > 0 {
-			res.Masters = append(res.Masters, MasterResult{Addr: addr, Keys: r.Keys, Bytes: r.Bytes})
+			r.Addr = addr
+			res.Masters = append(res.Masters, r)
 		}
 	}
 	for _, m := range res.Masters {

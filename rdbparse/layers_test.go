@@ -33,7 +33,6 @@ var layers = map[string][]string{
 var outside = map[string][]string{
 	"github.com/redis/go-redis/v9": {"slotter", "slotter/localcluster", "pipeline", "cmd", "bench"},
 	"github.com/spf13/cobra":       {"cmd"},
-	"github.com/vbauerster/mpb":    {"cmd"},
 	"github.com/hdt3213/rdb":       {"cmd"},
 	"net":                          {"slotter", "slotter/localcluster", "pipeline", "cmd", "bench", "bench/floor"},
 }

@@ -25,6 +25,9 @@ type dialer struct {
 // keepAlive finds a peer that vanished without a word in about 45 s.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 10 * time.Second, Count: 3}
 
+// errHandshake is part of the error of a TLS handshake that came to nothing.
+var errHandshake = errors.New("TLS handshake")
+
 // connect opens the TCP connection and does the TLS handshake. It is not go-redis's NewDialer because that one's TLS handshake
 // cannot be cancelled.
 func (d *dialer) connect(ctx context.Context, addr string) (net.Conn, error) {
@@ -32,8 +35,23 @@ func (d *dialer) connect(ctx context.Context, addr string) (net.Conn, error) {
 	if d.tls == nil {
 		return nd.DialContext(ctx, "tcp", addr)
 	}
-	td := &tls.Dialer{NetDialer: nd, Config: d.tls}
-	return td.DialContext(ctx, "tcp", addr)
+	ctx, cancel := context.WithTimeout(ctx, d.opt.DialTimeout) // for both together
+	defer cancel()
+	raw, err := nd.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	cfg := d.tls
+	if cfg.ServerName == "" {
+		cfg = cfg.Clone()
+		cfg.ServerName, _, _ = net.SplitHostPort(addr)
+	}
+	conn := tls.Client(raw, cfg)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, fmt.Errorf("%w: %w", errHandshake, err)
+	}
+	return conn, nil
 }
 
 // options are the go-redis options for a connection to addr that tries once and does nothing by itself.
@@ -77,6 +95,22 @@ func (c *lentConn) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Write reports why the server has hung up if it said so before: with TLS 1.3 it looks at the client's certificate only after the
+// handshake, as the client sees it.
+func (c *lentConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if _, ok := c.Conn.(*tls.Conn); ok && err != nil {
+		_ = c.SetReadDeadline(time.Now().Add(lastWords))
+		if _, said := c.Conn.Read(make([]byte, 1)); alertOf(said) != "" {
+			err = said
+		}
+	}
+	return n, err
+}
+
+// lastWords is how long is waited for what a server said before it hung up: it is there already, if at all.
+const lastWords = 100 * time.Millisecond
 
 func (c *lentConn) Close() error {
 	if c.kept.Load() {

@@ -19,6 +19,7 @@ import (
 var (
 	ErrUnreachable  = errors.New("unreachable")              // no connection, or no answer in time
 	ErrTLS          = errors.New("TLS failed")               // certificate refused, or only one side speaks TLS
+	ErrClientCert   = errors.New("no client certificate")    // with ErrTLS: the server wants a certificate, or another one
 	ErrNotRedis     = errors.New("not a Redis server")       // something answers, but not in Redis's protocol; or a Sentinel
 	ErrAuth         = errors.New("authentication failed")    // wrong or missing user or password
 	ErrNoPermission = errors.New("no permission")            // the ACL user may not, or protected mode
@@ -129,7 +130,19 @@ func (d *dialer) nodeError(ctx context.Context, addr string, err error) error {
 		return d.replyError(addr, reply.Error())
 	}
 	msg, kind := d.transportKind(err)
+	if kind == ErrTLS && strings.Contains(alertOf(err), "certificate") {
+		err = errors.Join(ErrClientCert, err)
+	}
 	return &NodeError{Addr: addr, Kind: kind, Msg: msg, Err: err}
+}
+
+// alertOf returns what the server said before it ended a TLS connection, "" if it said nothing: "tls: certificate required".
+func alertOf(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "remote error" {
+		return op.Err.Error()
+	}
+	return ""
 }
 
 // transportKind says what an error that is no reply means.
@@ -147,12 +160,21 @@ func (d *dialer) transportKind(err error) (msg string, kind error) {
 	case errors.As(err, &record):
 		return "the server does not speak TLS on this port", ErrTLS
 	case errors.As(err, &alert), errors.As(err, &verify), errors.As(err, &unknown), errors.As(err, &host):
-		return err.Error(), ErrTLS
+		return strings.TrimPrefix(err.Error(), errHandshake.Error()+": "), ErrTLS
+	case alertOf(err) != "":
+		return "the server refuses: " + alertOf(err), ErrTLS
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
-		return "no answer within " + d.opt.DialTimeout.String(), ErrUnreachable
+		msg = "no answer within " + d.opt.DialTimeout.String()
+		if errors.Is(err, errHandshake) {
+			msg += " (does it speak TLS on this port?)"
+		}
+		return msg, ErrUnreachable
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		if d.tls == nil {
 			return "closed the connection without an answer (a port for TLS?)", ErrUnreachable
+		}
+		if len(d.tls.Certificates) == 0 {
+			return "closed the connection without an answer (it may want a client's certificate)", ErrUnreachable
 		}
 		return "closed the connection without an answer", ErrUnreachable
 	case errors.As(err, &op):

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -65,11 +66,16 @@ func (c *Cluster) remember(m *Map) {
 }
 
 // Resolve turns an address announced by the node at asked (in a MOVED or ASK reply) into the one to connect to: without a host it is
-// asked's host, and the address map applies. What is no host:port comes back as it is.
+// asked's host, and the address map applies. Servers write IPv6 addresses there without brackets. What is no host:port comes back as
+// it is.
 func (c *Cluster) Resolve(announced, asked string) string {
 	host, port, err := net.SplitHostPort(announced)
 	if err != nil {
-		return announced
+		i := strings.LastIndexByte(announced, ':')
+		if i < 0 || net.ParseIP(announced[:i]) == nil {
+			return announced
+		}
+		host, port = announced[:i], announced[i+1:]
 	}
 	return c.d.reach(host, port, asked)
 }

@@ -71,12 +71,14 @@ func TestParseSlotsRefuses(t *testing.T) {
 }
 
 func TestResolve(t *testing.T) {
-	c := &Cluster{d: &dialer{opt: Options{AddrMap: map[string]string{"10.0.0.5:7005": "h:1"}}}}
+	c := &Cluster{d: &dialer{opt: Options{AddrMap: map[string]string{"10.0.0.5:7005": "h:1", "2001:db8::2": "mapped"}}}}
 	for _, tc := range []struct{ announced, want string }{
 		{":7001", "seed:7001"},
+		{"::1:7001", "[::1]:7001"}, // as servers write it
+		{"[::1]:7001", "[::1]:7001"},
+		{"2001:db8::2:7001", "mapped:7001"},
 		{"10.0.0.5:7005", "h:1"},
 		{"10.0.0.5:7006", "10.0.0.5:7006"},
-		{"::1:7006", "::1:7006"},
 		{"nonsense", "nonsense"},
 	} {
 		if got := c.Resolve(tc.announced, "seed:6379"); got != tc.want {

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -118,6 +119,35 @@ func (f *accessFlags) tlsConfig(target *slotter.Target) (*tls.Config, error) {
 		cfg.Certificates = []tls.Certificate{pair}
 	}
 	return cfg, nil
+}
+
+// hintTLS is for what accessHint has no better words for.
+const hintTLS = "--cacert FILE names the authority that signed the server's certificate, --sni HOST the name in it, --tls or rediss:// turns TLS on"
+
+// accessHint says what can be done where a server or its certificate keeps the
+// user out, "" if it is something else.
+func accessHint(err error) string {
+	var (
+		unknown x509.UnknownAuthorityError
+		host    x509.HostnameError
+		invalid x509.CertificateInvalidError
+		record  tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &unknown):
+		return "--cacert FILE names the authority that signed the server's certificate; --insecure does not check it"
+	case errors.As(err, &host):
+		return "--sni HOST gives the name that the certificate is for, or TARGET names the server by it; --map reaches the other nodes by such names"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the server's certificate, or set the clock; --insecure does not check it"
+	case errors.As(err, &record):
+		return "leave out --tls, write redis:// for rediss://, or give the port for TLS"
+	case errors.Is(err, slotter.ErrClientCert):
+		return "--cert FILE and --key FILE give the client's certificate, signed by an authority that the server trusts"
+	case strings.Contains(err.Error(), "NOPERM") && strings.Contains(err.Error(), "to run the"):
+		return hintRights // met in the course of an import
+	}
+	return ""
 }
 
 // askPassword asks on the terminal itself: standard input may be the dump.

@@ -5,9 +5,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/rdbimport/rdbimport/bench/figure"
 )
@@ -246,13 +244,7 @@ func (rep *benchReport) target(b *benchmark) {
 	}
 	out.replies(t)
 	out.Floor = flooredBy(b)
-	for _, e := range last.refusals() {
-		key := e.Example
-		if !utf8.ValidString(key) {
-			key = strconv.Quote(key)
-		}
-		out.Errors = append(out.Errors, jsonError{e.Reason, e.Count, key})
-	}
+	out.Errors = jsonErrors(last.refusals())
 }
 
 // replies lists the masters in the order of their slots, and behind them those

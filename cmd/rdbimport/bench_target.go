@@ -123,9 +123,19 @@ func (b *benchmark) checkValues(ctx context.Context) error {
 	if !killedByDamage(b.aimed.server) {
 		return nil
 	}
-	sv := newSurvey(b.aimed.server, b.importOptions())
-	_, err := b.pass(ctx, "check", func(p *dumpPass) error {
-		return inDump(b.source, sv.read(ctx, p.in.reader, rdbparse.Options{MaxValue: benchHeld, AnyVersion: b.anyVersion}, &p.shown))
+	opts := b.importOptions()
+	opts.Warn = nil // the import warns
+	facts, err := pipeline.Look(ctx, b.cluster, opts)
+	if err != nil {
+		return err
+	}
+	sv := newSurvey(facts, opts)
+	_, err = b.pass(ctx, "check", func(p *dumpPass) error {
+		_, err := sv.read(ctx, &sourceRun{name: b.source, in: p.in}, rdbparse.Options{
+			MaxValue: opts.HeldValue(), AnyVersion: b.anyVersion, Again: p.in.Again(),
+			Spool: func() (rdbparse.Spool, error) { return source.NewKeep("") },
+		})
+		return inDump(b.source, err)
 	})
 	return err
 }

@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/source"
 	"github.com/rdbimport/rdbimport/slotter"
 )
 
@@ -22,16 +22,20 @@ func (r *importRun) checkAll(ctx context.Context, servers []slotter.Server) erro
 	if !r.check && !forced {
 		return nil
 	}
-	for _, s := range r.inputs {
-		if s.in == nil || !s.in.twice() {
-			return onceOnly(s.name, forced, server)
-		}
+	if err := r.readTwice(forced, server); err != nil {
+		return err
 	}
 	if forced && !r.output.quiet {
 		r.con.line("%s can be killed by a damaged value: the whole dump is checked first", server)
 	}
-	sv := newSurvey(server, r.settings.pipeline)
-	if err := r.surveyAll(ctx, sv); err != nil {
+	opts := r.settings.pipeline
+	opts.Warn = nil // all has been said
+	facts, err := pipeline.Look(ctx, r.cluster, opts)
+	if err != nil {
+		return err
+	}
+	sv := newSurvey(facts, opts)
+	if err := r.surveyAll(ctx, sv, "check", nil); err != nil {
 		return err
 	}
 	if err := r.reopen(ctx); err != nil {
@@ -40,14 +44,27 @@ func (r *importRun) checkAll(ctx context.Context, servers []slotter.Server) erro
 	return r.judge(sv, forced)
 }
 
+// readTwice makes sure that all sources can be read again.
+func (r *importRun) readTwice(forced bool, server slotter.Server) error {
+	for _, s := range r.inputs {
+		if s.in == nil || !s.in.twice() {
+			return onceOnly(s.name, forced, server)
+		}
+	}
+	return nil
+}
+
 // onceOnly is the error about a source that cannot be read twice.
 func onceOnly(name string, forced bool, server slotter.Server) error {
 	what := "--check reads the dump twice"
 	if forced {
 		what = fmt.Sprintf("%s can be killed by a damaged value, so the dump is read twice", server)
 	}
-	return &usageError{what + ", which cannot be done with " + shownName(name), "save it to a file first: redis-cli -h old --rdb dump.rdb"}
+	return &usageError{what + ", which cannot be done with " + shownName(name), hintSave}
 }
+
+// hintSave is the way out where a source can be read once only.
+const hintSave = "save it to a file first: redis-cli -h old --rdb dump.rdb"
 
 // oldest returns the server that understands least.
 func oldest(servers []slotter.Server) slotter.Server {
@@ -60,17 +77,27 @@ func oldest(servers []slotter.Server) slotter.Server {
 // it is; since 6.2 it looks before it takes it.
 func killedByDamage(s slotter.Server) bool { return !s.Compatible.AtLeast(6, 2) }
 
-// surveyAll reads all sources.
-func (r *importRun) surveyAll(ctx context.Context, sv *survey) error {
-	var keys atomic.Int64
-	stop := startProgress(r.con, r.output, "check", r.totalBytes(), func() sample {
-		return sample{time.Now(), r.bytesRead(), keys.Load()}
+// surveyAll reads all sources. behind is told of what follows a dump; nil is
+// nobody.
+func (r *importRun) surveyAll(ctx context.Context, sv *survey, phase string, behind func(*sourceRun, source.Tail)) error {
+	stop := startProgress(r.con, r.output, phase, r.totalBytes(), func() sample {
+		return sample{time.Now(), r.bytesRead(), sv.keys.Load()}
 	})
 	defer stop()
 	for _, s := range r.inputs {
+		if s.in == nil {
+			var err error
+			if s.in, err = openInput(ctx, s.name, r.stdin); err != nil {
+				return err
+			}
+		}
 		s.start(ctx, nil)
-		if err := sv.read(ctx, s.in.reader, r.scanOptions(s.in), &keys); err != nil {
+		tail, err := sv.read(ctx, s, r.scanOptions(s.in))
+		if err != nil {
 			return inSource(s.in.Name(), inDump(s.in.Name(), err))
+		}
+		if behind != nil {
+			behind(s, tail)
 		}
 	}
 	return nil
@@ -79,19 +106,17 @@ func (r *importRun) surveyAll(ctx context.Context, sv *survey) error {
 // judge says what of the survey speaks against the import.
 func (r *importRun) judge(sv *survey, forced bool) error {
 	if len(sv.dbs) > 1 && r.oneDatabase() {
-		var list []string
-		for _, db := range slices.Sorted(maps.Keys(sv.dbs)) {
-			list = append(list, fmt.Sprintf("%d (%s)", db, plural(sv.dbs[db], "key")))
-		}
-		return fmt.Errorf("%w, and the target has one: %s", pipeline.ErrDatabases, strings.Join(list, ", "))
-	}
-	if len(sv.refused) == 0 {
-		return nil
+		return sv.severalDatabases()
 	}
 	var list []string
-	for _, reason := range slices.Sorted(maps.Keys(sv.refused)) {
-		c := sv.refused[reason]
-		list = append(list, fmt.Sprintf("%s (%s)", reason, c.describe()))
+	for _, e := range sv.planner.Result().Errors {
+		if strings.HasPrefix(e.Reason, pipeline.DamagedReason) { // --on-error skip: the import counts them
+			continue
+		}
+		list = append(list, fmt.Sprintf("%s (%s, for example %s)", e.Reason, formatCount(e.Count), showKey(e.Example)))
+	}
+	if len(list) == 0 {
+		return nil
 	}
 	err := fmt.Errorf("%w: %s", errTypes, strings.Join(list, "; "))
 	if forced { // the user did not ask for it; they are counted as refused
@@ -114,6 +139,7 @@ func (r *importRun) reopen(ctx context.Context) error {
 	for _, s := range r.inputs {
 		s.in.close()
 		s.active.Store(nil)
+		s.keys, s.checksum = 0, rdbparse.ChecksumPending
 		again, err := openInput(ctx, s.name, r.stdin)
 		if err != nil {
 			return err

@@ -44,7 +44,7 @@ func runCleanup(ctx context.Context, s *streams, set *settings) error {
 		if set.output.json {
 			enc := json.NewEncoder(s.stdout)
 			enc.SetEscapeHTML(false)
-			return enc.Encode(jsonLeftover{addr, t.DB, jsonKey(string(t.Key)), remove})
+			return enc.Encode(jsonLeftover{addr, t.DB, validText(string(t.Key)), remove})
 		}
 		_, err := fmt.Fprintf(s.stdout, "%s  db %d  %s\n", addr, t.DB, showKey(string(t.Key)))
 		return err

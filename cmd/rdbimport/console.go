@@ -4,29 +4,52 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
+	"unicode"
 )
 
-// A console writes lines to standard error, above a progress bar if there is
-// one. Errors of writing are ignored: an import goes on without its terminal.
+// A console writes lines to standard error, above what a terminal shows of the
+// progress. Errors of writing are ignored: an import goes on without its
+// terminal.
 type console struct {
-	mu    sync.Mutex
-	w     io.Writer
-	above io.Writer // of the progress bar, nil without one
+	mu   sync.Mutex
+	w    io.Writer
+	foot footer
 }
 
 // line writes one line.
 func (c *console) line(format string, args ...any) {
-	text := fmt.Sprintf(format, args...) + "\n"
+	text := strings.Map(harmless, fmt.Sprintf(format, args...)) + "\n"
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.above != nil {
-		// The cursor may stand behind the ^C that the terminal has echoed.
-		if _, err := io.WriteString(c.above, "\r"+text); err == nil {
-			return
-		}
+	_, _ = c.w.Write(c.foot.under(text))
+}
+
+// harmless leaves out what moves the cursor or worse: a server's words may be in a
+// line.
+func harmless(r rune) rune {
+	if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		return -1
 	}
-	_, _ = io.WriteString(c.w, text)
+	return r
+}
+
+// draw shows lines below everything else, in place of those shown before, on a
+// terminal of a width. None takes them away.
+func (c *console) draw(lines []string, width int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if out := c.foot.replace(lines, width); len(out) > 0 {
+		_, _ = c.w.Write(out)
+	}
+}
+
+// forget leaves what is drawn where it stands: the cursor has been moved.
+func (c *console) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.foot = footer{}
 }
 
 // warn writes a warning.
@@ -49,13 +72,6 @@ func (c *console) failure(err error) {
 	if isUsage(err) {
 		c.line("see rdbimport --help")
 	}
-}
-
-// putAbove has lines written to w from now on, or to standard error for nil.
-func (c *console) putAbove(w io.Writer) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.above = w
 }
 
 // asError is errors.As, in the form that reads better in a condition.

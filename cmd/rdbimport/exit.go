@@ -19,10 +19,14 @@ const (
 	exitRefused     = 4   // finished, but not everything is on the target
 	exitDiffer      = 5   // verify found differences
 	exitInterrupted = 130 // SIGINT or SIGTERM
+	exitPipe        = 141 // nobody reads standard output any more, as of programs that SIGPIPE ends
 )
 
 var (
 	errInterrupted = errors.New("interrupted")
+	errClosed      = errors.New("standard output is closed")
+	// errWouldMiss is that of a plan: errPartly before the import.
+	errWouldMiss = errors.New("not everything would be on the target")
 	// errPartly is the error of an import that came to its end without putting
 	// everything where it should be. The report says what is missing.
 	errPartly = errors.New("finished, but not everything could be imported")
@@ -94,16 +98,21 @@ func isDamage(err error) bool {
 
 // isPartly reports whether err is that of an import that came to its end.
 func isPartly(err error) bool {
-	return errors.Is(err, errPartly) || errors.Is(err, errLost) || errors.Is(err, errEvicted)
+	return errors.Is(err, errPartly) || errors.Is(err, errWouldMiss) || errors.Is(err, errLost) || errors.Is(err, errEvicted)
 }
 
 // exitCode maps an error to the exit code. It is the only place that does.
 func exitCode(err error) int {
 	var begun *begunError
 	var conflict *pipeline.ConflictError
+	var planned *plannedError
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &planned):
+		return planned.code
+	case errors.Is(err, errClosed):
+		return exitPipe
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled), errors.Is(err, source.ErrInterrupted):
 		return exitInterrupted
 	case isUsage(err), errors.Is(err, errCheckpoint): // nothing was sent in either case

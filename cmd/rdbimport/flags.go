@@ -25,6 +25,9 @@ type importFlags struct {
 	dbPrefix    string
 	check       bool
 	cleanup     string
+	dryRun      bool
+	estimate    bool
+	verify      bool
 	anyVersion  bool
 	memory      sizeFlag
 	big         sizeFlag
@@ -48,6 +51,9 @@ type settings struct {
 	connect    slotter.Options
 	pipeline   pipeline.Options
 	check      bool
+	dryRun     bool // plan only
+	estimate   bool // of memory, with dryRun
+	compare    bool // afterwards, as verify does
 	anyVersion bool
 	cleanup    string // list or remove, "" for an import
 	output     outputFlags
@@ -73,6 +79,9 @@ func (f *importFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.check, "check", false, "read the whole dump first; nothing is sent from a bad one")
 	fs.StringVar(&f.cleanup, "cleanup", "", "with a TARGET only: `list` the temporary keys that a killed import has left there, or remove them")
 	fs.Lookup("cleanup").NoOptDefVal = cleanupList
+	fs.BoolVar(&f.dryRun, "dry-run", false, "read the whole dump, look at the target, say what would happen; write nothing")
+	fs.BoolVar(&f.estimate, "memory-estimate", false, "with --dry-run: estimate the memory that the keys will take; this takes longer")
+	fs.BoolVar(&f.verify, "verify", false, "compare the target with the dump afterwards, as rdbimport verify does (exit code 5 if a key of the dump differs)")
 	fs.BoolVar(&f.anyVersion, "any-version", false, "read a dump of an unknown version as far as its types are known")
 	fs.BoolVar(&f.dropTTL, "drop-field-ttl", false, "where the target cannot expire the fields of a hash, let them stay for ever")
 	fs.BoolVar(&f.modules, "allow-modules", false, "send values of modules to Redis 6.0 and older too: they exit without the module")
@@ -106,7 +115,7 @@ func annotate(fs *pflag.FlagSet, name, example string) {
 
 // settings checks the command line and makes sense of it.
 func (f *importFlags) settings(fs *pflag.FlagSet, args []string, s *streams) (*settings, error) {
-	set := &settings{check: f.check, anyVersion: f.anyVersion, output: f.output}
+	set := &settings{check: f.check, dryRun: f.dryRun, estimate: f.estimate, compare: f.verify, anyVersion: f.anyVersion, output: f.output}
 	if err := f.output.validate(fs); err != nil {
 		return nil, err
 	}
@@ -117,6 +126,9 @@ func (f *importFlags) settings(fs *pflag.FlagSet, args []string, s *streams) (*s
 		return nil, err
 	}
 	if err := f.cleans(fs, set, args); err != nil {
+		return nil, err
+	}
+	if err := set.phases(); err != nil {
 		return nil, err
 	}
 	set.pipeline.Warn = s.con.warn
@@ -186,6 +198,17 @@ func (f *importFlags) cleans(fs *pflag.FlagSet, set *settings, args []string) er
 		return &usageError{err.Error(), "for example rdbimport --cleanup redis://10.0.0.1:7001"}
 	}
 	set.target, set.cleanup = target, f.cleanup
+	return nil
+}
+
+// phases checks what is to be done beside the import.
+func (set *settings) phases() error {
+	if set.estimate && !set.dryRun {
+		return &usageError{"--memory-estimate is for --dry-run only", "for example --dry-run --memory-estimate, or rdbimport inspect --memory"}
+	}
+	if set.compare && slices.Contains(set.sources, stdinName) {
+		return &usageError{"--verify reads the dump once more, which cannot be done with standard input", hintSave}
+	}
 	return nil
 }
 

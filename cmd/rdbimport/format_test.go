@@ -58,17 +58,3 @@ func TestMeter(t *testing.T) {
 		t.Errorf("log line %q, want %q", got, want)
 	}
 }
-
-// TestBarTextIsSteady: the text behind the bar keeps its width, so that the bar does not jump.
-func TestBarTextIsSteady(t *testing.T) {
-	start := time.Unix(1000, 0)
-	m := newMeter(5*time.Second, start)
-	width := len(barText(m, sample{}, 4e9))
-	for s := 1; s <= 20; s++ {
-		x := sample{start.Add(time.Duration(s) * time.Second), int64(s) * 123_456_789, int64(s*s) * 1_234_567}
-		m.add(x)
-		if got := barText(m, x, 4e9); len(got) != width || len(got) > 55 {
-			t.Errorf("%q is %d wide, want %d and no more than 55", got, len(got), width)
-		}
-	}
-}

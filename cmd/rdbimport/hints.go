@@ -14,7 +14,10 @@ const (
 	hintResume = "run again with the same command: keys already there with the same value are no conflict"
 	hintGoOn   = "run again with the same command: it goes on from the checkpoint"
 	hintRepair = "run the same import again with --on-conflict skip"
-	hintCopy   = "copy or save the dump again (redis-cli --rdb FILE); redis-check-rdb FILE looks at it too"
+	hintRights = "the user needs RESTORE and more: ACL SETUSER NAME ~* +restore +dump +pexpiretime +pttl +info +time +asking " +
+		"+cluster|slots +cluster|info +cluster|nodes for an import, " +
+		"%R~* +dump +pexpiretime +pttl +dbsize +scan +info +time +asking +client|no-touch +cluster|slots for verify, leaving out what the server does not know"
+	hintCopy = "copy or save the dump again (redis-cli --rdb FILE); redis-check-rdb FILE looks at it too"
 )
 
 // hintTable says what a user can do about an error; the first row that fits
@@ -24,6 +27,7 @@ var hintTable = []struct {
 	hint string
 }{
 	{errPartly, ""},
+	{errWouldMiss, ""},
 	{errLost, hintRepair + ": it puts back what is missing, and leaves what is there"},
 	{errEvicted, "raise maxmemory or make room, then " + hintRepair + ": it puts back what is missing"},
 	{errCheckpoint, "delete the checkpoint's file to begin anew, or name another one with --checkpoint"},
@@ -34,15 +38,14 @@ var hintTable = []struct {
 	{pipeline.ErrNoProgress, "see what that master does (its log, INFO); --retry-timeout 10m waits longer; then " + hintResume},
 	{pipeline.ErrNotCovered, "each slot needs a master: redis-cli --cluster check HOST:PORT shows what is wrong"},
 	{slotter.ErrAuth, "the password comes from the environment variable REDISCLI_AUTH or a prompt (--askpass), the user from --user"},
-	{slotter.ErrNoPermission, "the user needs RESTORE, and what tells of the cluster and of keys that exist: " +
-		"ACL SETUSER NAME ~* +restore +dump +pexpiretime +pttl +info +time +ping +select +asking +cluster|slots +cluster|info +cluster|nodes"},
+	{slotter.ErrNoPermission, hintRights},
 	{slotter.ErrReplica, "give the address of its master"},
 	{slotter.ErrLoading, "try again when the server has loaded its data"},
 	{slotter.ErrClusterDown, "redis-cli --cluster check HOST:PORT shows what is wrong"},
 	{slotter.ErrDatabase, "a cluster has database 0 only, another server as many as its setting databases says"},
-	{slotter.ErrTLS, "--cacert FILE names the authority that signed the server's certificate, --sni HOST the name in it, --tls or rediss:// turns TLS on"},
+	{slotter.ErrTLS, hintTLS},
 	{slotter.ErrNotRedis, "is it the right port? The target is [redis://]host:port of any node"},
-	{slotter.ErrUnreachable, "is the server running, and the address right? Any node of the cluster will do, and several may be given: host:port,host2:port2"},
+	{slotter.ErrUnreachable, "is the server running, and the address right? Any node of the cluster will do, and several may be given: host:port,host2:port2; --map A=B reaches a node that the cluster calls A"},
 	{localcluster.ErrNoServer, "--server PATH names the binary of a server that is elsewhere"},
 	{rdbparse.ErrVersion, "--any-version reads it as far as its types are known"},
 	{rdbparse.ErrUnknown, "nothing can be read behind it, since its length is not known; a newer rdbimport may know it"},
@@ -78,6 +81,9 @@ func hintFor(err error) string {
 		return "--on-error skip leaves such keys out, counts them and goes on"
 	case exitCode(err) == exitInterrupted, errors.As(err, &src) && src.Hint != "": // its text has a hint
 		return resumeHint(err)
+	}
+	if hint := accessHint(err); hint != "" {
+		return hint
 	}
 	for _, row := range hintTable {
 		if errors.Is(err, row.is) {

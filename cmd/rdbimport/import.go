@@ -19,6 +19,12 @@ import (
 
 // runImport imports, and reports on it. Its error has been shown.
 func runImport(ctx context.Context, s *streams, set *settings) error {
+	switch {
+	case set.dryRun:
+		return runPlan(ctx, s, set)
+	case set.compare:
+		return runCompared(ctx, s, set)
+	}
 	sum, err := newImport(s, set).run(ctx)
 	if sum == nil {
 		return err
@@ -70,10 +76,16 @@ func newImport(s *streams, set *settings) *importRun {
 
 // run imports. The summary is nil if nothing was begun.
 func (r *importRun) run(ctx context.Context) (*summary, error) {
-	in := catchInterrupts(ctx, func() {
-		r.con.line("interrupted: finishing what is in flight; once more stops at once")
-	})
+	in := catchInterrupts(ctx, func() { r.con.line("%s", interruptText) })
 	defer in.stop()
+	return r.runUntil(in)
+}
+
+// interruptText is said at the first interrupt of an import.
+const interruptText = "interrupted: finishing what is in flight; once more stops at once"
+
+// runUntil imports until it is interrupted.
+func (r *importRun) runUntil(in *interrupts) (*summary, error) {
 	defer r.close()
 	if err := r.prepare(in.soft); err != nil {
 		return nil, in.or(err)
@@ -88,14 +100,16 @@ func (r *importRun) run(ctx context.Context) (*summary, error) {
 	}
 	unhook := context.AfterFunc(in.soft, im.Stop)
 	defer unhook()
-	stop := startProgress(r.con, r.output, r.phase, r.totalBytes(), func() sample {
-		return sample{time.Now(), r.bytesRead(), settledKeys(im.Snapshot())}
+	show := watchProgress(r.con, r.output, r.phase, r.totalBytes(), func() status {
+		res := im.Snapshot()
+		return status{sample{time.Now(), r.bytesRead(), settledKeys(res)}, res.Masters}
 	})
-	defer stop()
+	defer show.stop()
 	reading, end := readingContext(in.soft, im)
 	defer end()
 	r.endKeeping = r.keepCheckpoint(im)
 	err = r.feedAll(reading, im)
+	show.now("finishing")
 	r.finish(in, im, err)
 	return &r.sum, r.sum.err
 }
@@ -141,6 +155,11 @@ func (r *importRun) prepare(ctx context.Context) error {
 	var err error
 	if r.cluster, err = slotter.Connect(ctx, r.target, r.connect); err != nil {
 		return err
+	}
+	if r.compare {
+		if err := r.mayCompare(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.prepareCheckpoint(ctx); err != nil {
 		return err

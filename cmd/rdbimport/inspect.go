@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
@@ -61,12 +63,23 @@ func (r *inspection) run(ctx context.Context) error {
 	err := in.or(r.readAll(in.soft))
 	r.report.finish(r, err)
 	if werr := r.print(); err == nil && werr != nil {
-		err = fmt.Errorf("standard output: %w", werr)
+		err = fmt.Errorf("standard output: %w", writeError(werr))
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errClosed): // as with inspect --keys | head: nobody is left to tell
+		return &shownError{err}
+	case err != nil:
 		return r.shown(err)
 	}
 	return nil
+}
+
+// writeError is an error of writing to standard output.
+func writeError(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		return errClosed
+	}
+	return err
 }
 
 // fail reports an error met before anything was read.
@@ -160,7 +173,11 @@ func (r *inspection) readAll(ctx context.Context) error {
 		}
 		total += s.in.Size()
 	}
-	stop := startProgress(r.con, r.output, "inspect", total, func() sample {
+	out := r.output
+	if r.listKeys && out.progress == "auto" && isTerminal(r.stdout) {
+		out.progress = "none" // the keys are on the same screen
+	}
+	stop := startProgress(r.con, out, "inspect", total, func() sample {
 		return sample{time.Now(), r.bytesRead(), r.keys.Load()}
 	})
 	defer stop()

@@ -118,7 +118,7 @@ func inspectSources(args []string) error {
 // setTarget takes --target and what belongs to it.
 func (f *inspectFlags) setTarget(fs *pflag.FlagSet, set *inspectSettings, s *streams) error {
 	if !fs.Changed("target") {
-		for _, name := range []string{"user", "askpass", "tls", "sni", "cacert", "cert", "key", "insecure"} {
+		for _, name := range []string{"user", "askpass", "tls", "sni", "cacert", "cert", "key", "insecure", "map"} {
 			if fs.Changed(name) {
 				return &usageError{"--" + name + " is for --target only", "add --target redis://10.0.0.1:7001, or leave it out"}
 			}

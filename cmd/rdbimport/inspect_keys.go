@@ -49,7 +49,7 @@ func (l *keyLister) line(k *census.Key) error {
 	}
 	l.buf = append(b, '}', '\n')
 	_, err := l.out.Write(l.buf)
-	return err
+	return writeError(err)
 }
 
 func appendField(b []byte, name string, n int64) []byte {

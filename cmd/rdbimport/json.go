@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"io"
 	"math"
-	"strconv"
-	"unicode/utf8"
+	"time"
+
+	"github.com/rdbimport/rdbimport/pipeline"
 )
 
 // jsonSummary is the object that --json prints, on success and on failure.
@@ -36,6 +37,7 @@ type jsonSummary struct {
 	Masters          []jsonMaster `json:"masters"`
 	Errors           []jsonError  `json:"errors"`
 	Losses           []jsonLoss   `json:"losses"`
+	Verify           *jsonVerify  `json:"verify,omitempty"` // what rdbimport verify --json prints
 
 	// Error and ExitCode are absent from a run that went well.
 	Error    string `json:"error,omitempty"`
@@ -73,6 +75,15 @@ type jsonError struct {
 	ExampleKey string `json:"example_key,omitempty"`
 }
 
+// jsonErrors is for the list of errors.
+func jsonErrors(list []pipeline.ErrorCount) []jsonError {
+	out := []jsonError{}
+	for _, e := range list {
+		out = append(out, jsonError{e.Reason, e.Count, validText(e.Example)})
+	}
+	return out
+}
+
 // jsonLoss says what a master had accepted and may have lost.
 type jsonLoss struct {
 	Addr   string `json:"addr"`
@@ -90,7 +101,7 @@ func writeJSON(w io.Writer, s *summary) {
 		BytesRead: s.bytesRead, DurationSeconds: rounded(s.duration.Seconds()),
 		Retries: s.Retries, Redirects: s.Redirects, Reconnects: s.Reconnects, Failovers: s.Failovers, Paced: s.Paced,
 		FunctionsLoaded: s.Functions, ScriptsLoaded: s.Scripts, ModuleAuxSkipped: s.ModuleAux,
-		Checksum: s.checksum.String(), Sources: []jsonSource{}, Masters: []jsonMaster{}, Errors: []jsonError{}, Losses: []jsonLoss{}, ExitCode: s.code,
+		Checksum: s.checksum.String(), Sources: []jsonSource{}, Masters: []jsonMaster{}, Errors: jsonErrors(s.refusals()), Losses: []jsonLoss{}, ExitCode: s.code,
 	}
 	if list := s.parts(); list != nil {
 		j.LimitedBy = &jsonLimit{list[0].name, rounded(list[0].share)}
@@ -99,13 +110,13 @@ func writeJSON(w io.Writer, s *summary) {
 		j.Sources = append(j.Sources, jsonSource{src.name, src.keys, src.bytes, src.checksum.String(), rounded(src.duration.Seconds())})
 	}
 	for _, m := range s.Masters {
-		j.Masters = append(j.Masters, jsonMaster(m))
-	}
-	for _, e := range s.refusals() {
-		j.Errors = append(j.Errors, jsonError{e.Reason, e.Count, jsonKey(e.Example)})
+		j.Masters = append(j.Masters, jsonMaster{m.Addr, m.ID, m.Keys, m.Bytes})
 	}
 	for _, l := range s.losses() {
 		j.Losses = append(j.Losses, jsonLoss{Addr: l.Addr, Slots: l.Slots, Keys: l.Keys, Reason: l.Reason})
+	}
+	if s.compared != nil {
+		j.Verify = s.compared.report.object(s.compared.log)
 	}
 	if s.err != nil {
 		j.Error = s.err.Error()
@@ -115,12 +126,29 @@ func writeJSON(w io.Writer, s *summary) {
 	_ = enc.Encode(j) // a closed standard output spoils no import
 }
 
-// jsonKey is a key as JSON can hold it.
-func jsonKey(key string) string {
-	if !utf8.ValidString(key) {
-		return strconv.Quote(key)
+// writeUnbegun prints the object of a command that was not begun, each in the form
+// that it has otherwise.
+func writeUnbegun(w io.Writer, command string, plan bool, err error, code int) {
+	switch {
+	case command == "inspect":
+		rep := &inspectReport{}
+		rep.finish(&inspection{inspectSettings: &inspectSettings{}, began: time.Now()}, err)
+		_ = writeObject(w, rep)
+	case command == "verify":
+		rep := &verifyReport{err: err, code: code}
+		_ = writeObject(w, rep.object(nil))
+	case command == "bench":
+		_ = writeObject(w, struct {
+			Error    string `json:"error"`
+			ExitCode int    `json:"exit_code"`
+		}{err.Error(), code})
+	case plan:
+		rep := &planReport{}
+		rep.fail(err)
+		_ = writeObject(w, rep)
+	default:
+		writeJSON(w, failedSummary(err, code))
 	}
-	return key
 }
 
 // rounded leaves six digits behind the point.

@@ -3,87 +3,138 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/rdbimport/rdbimport/pipeline"
 )
 
 const (
-	barEvery    = 100 * time.Millisecond
+	screenEvery = 100 * time.Millisecond
 	logEvery    = 5 * time.Second
 	speedWindow = 5 * time.Second
 )
 
-// A view shows samples on standard error.
+// A status is how far a phase has come, and how the masters stand.
+type status struct {
+	sample
+	masters []pipeline.MasterResult // nil where none take part
+}
+
+// A view shows on standard error how it goes on.
 type view interface {
-	show(m *meter, s sample)
+	show(phase string, m *meter, s status)
 	close()
+}
+
+// A progress shows how something goes on until it is stopped.
+type progress struct {
+	view  view
+	take  func() status
+	phase atomic.Pointer[string]
+	end   context.CancelFunc
+	work  sync.WaitGroup
 }
 
 // startProgress shows how a phase goes on until the returned function is called.
 // total is in bytes, 0 if not known; take is called from another goroutine.
 func startProgress(con *console, out outputFlags, phase string, total int64, take func() sample) (stop func()) {
-	v, every := newView(con, out, phase, total)
+	return watchProgress(con, out, phase, total, func() status { return status{sample: take()} }).stop
+}
+
+// watchProgress is startProgress for what has masters or more than one phase.
+func watchProgress(con *console, out outputFlags, phase string, total int64, take func() status) *progress {
+	p := &progress{take: take, end: func() {}}
+	p.now(phase)
+	v, every := newView(con, out, total)
 	if v == nil {
-		return func() {}
+		return p
 	}
+	p.view = v
 	ctx, cancel := context.WithCancel(context.Background())
-	var work sync.WaitGroup
-	work.Go(func() {
-		ticker := time.NewTicker(every)
-		defer ticker.Stop()
-		m := newMeter(speedWindow, time.Now())
-		for {
-			select {
-			case <-ticker.C:
-				s := take()
-				m.add(s)
-				v.show(m, s)
-			case <-ctx.Done():
-				return
+	p.end = cancel
+	p.work.Go(func() { p.run(ctx, every) })
+	return p
+}
+
+// now names the phase that has begun.
+func (p *progress) now(phase string) { p.phase.Store(&phase) }
+
+// run shows samples until ctx ends.
+func (p *progress) run(ctx context.Context, every time.Duration) {
+	resumed := make(chan os.Signal, 1) // after Ctrl-Z somebody else has written to the terminal
+	signal.Notify(resumed, syscall.SIGCONT)
+	defer signal.Stop(resumed)
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	m := newMeter(speedWindow, time.Now())
+	for {
+		select {
+		case <-ticker.C:
+		case <-resumed:
+			if t, ok := p.view.(*terminalView); ok {
+				t.con.forget()
 			}
+		case <-ctx.Done():
+			return
 		}
-	})
-	return sync.OnceFunc(func() {
-		cancel()
-		work.Wait()
-		v.close()
-	})
+		s := p.take()
+		m.add(s.sample)
+		p.view.show(*p.phase.Load(), m, s)
+	}
+}
+
+// stop ends the showing. More calls than one do no harm.
+func (p *progress) stop() {
+	p.end()
+	p.work.Wait()
+	if p.view != nil {
+		p.view.close()
+	}
 }
 
 // newView chooses what to show, nil for nothing.
-func newView(con *console, out outputFlags, phase string, total int64) (view, time.Duration) {
+func newView(con *console, out outputFlags, total int64) (view, time.Duration) {
 	how := out.progress
 	if out.quiet {
 		how = "none"
 	}
 	if how == "auto" {
 		how = "log"
-		if f, ok := con.w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+		if isTerminal(con.w) && os.Getenv("TERM") != "dumb" {
 			how = "bar"
 		}
 	}
 	switch how {
 	case "bar":
-		return newBarView(con, phase, total), barEvery
+		return newTerminalView(con, total), screenEvery
 	case "log":
-		return &logView{con: con, phase: phase, total: total}, logEvery
+		return &logView{con: con, total: total}, logEvery
 	}
 	return nil, 0
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // A logView writes a line every few seconds.
 type logView struct {
 	con   *console
-	phase string
 	total int64
 }
 
-func (v *logView) show(m *meter, s sample) {
-	v.con.line("%s %s: %s", formatClock(m.elapsed()), v.phase, logText(m, s, v.total))
+func (v *logView) show(phase string, m *meter, s status) {
+	v.con.line("%s %s: %s%s", formatClock(m.elapsed()), phase, logText(m, s.sample, v.total), troubleText(s.masters))
 }
 
 func (v *logView) close() {}
@@ -101,6 +152,34 @@ func logText(m *meter, s sample, total int64) string {
 		fmt.Fprintf(&b, ", %s left", formatClock(left))
 	}
 	return b.String()
+}
+
+// troubleText names the masters that keep keys waiting, at the end of a line.
+func troubleText(masters []pipeline.MasterResult) string {
+	const most = 3
+	var b strings.Builder
+	n := 0
+	for _, m := range masters {
+		if !m.State.Trouble() {
+			continue
+		}
+		if n++; n <= most {
+			fmt.Fprintf(&b, "; %s %s", m.Addr, stateText(m, " for "))
+		}
+	}
+	if n > most {
+		fmt.Fprintf(&b, "; and %d more in trouble", n-most)
+	}
+	return b.String()
+}
+
+// stateText says how a master stands, and behind joint for how long, if it keeps
+// keys waiting.
+func stateText(m pipeline.MasterResult, joint string) string {
+	if !m.State.Trouble() || m.For < time.Second {
+		return m.State.String()
+	}
+	return m.State.String() + joint + formatClock(m.For)
 }
 
 func percent(n, of int64) int {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -33,7 +32,7 @@ Exit codes:
   3    the input is damaged; the message says where, and whether anything was written
   4    finished, but not everything is on the target: keys that were refused, that
        a failover may have lost or that the target has evicted are listed by reason
-  5    verify found differences
+  5    verify, or --verify, found differences
   130  interrupted
 `
 
@@ -100,8 +99,7 @@ func flagError(_ *cobra.Command, err error) error {
 
 // valueError says that a flag cannot have a value.
 func valueError(flag *pflag.Flag, value, why string) error {
-	why = strings.TrimPrefix(why, "strconv.ParseInt: ")
-	return &usageError{fmt.Sprintf("--%s %q: %s", flag.Name, value, why), exampleOf(flag)}
+	return &usageError{fmt.Sprintf("--%s %q: %s", flag.Name, value, plainly(flag, why)), exampleOf(flag)}
 }
 
 // exampleKey is the annotation of a flag that holds an example of its value.
@@ -110,6 +108,9 @@ const exampleKey = "example"
 func exampleOf(flag *pflag.Flag) string {
 	if ex := flag.Annotations[exampleKey]; len(ex) > 0 {
 		return fmt.Sprintf("for example --%s %s", flag.Name, ex[0])
+	}
+	if flag.Value.Type() == "bool" {
+		return fmt.Sprintf("for example --%s, without a value", flag.Name)
 	}
 	return ""
 }

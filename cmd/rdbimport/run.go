@@ -25,7 +25,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
@@ -33,11 +33,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	var shown *shownError
 	if !asError(err, &shown) {
 		s.con.failure(err)
-		if slices.Contains(args, "--json") { // nothing has been begun that could be reported
-			writeJSON(stdout, failedSummary(err, code))
+		if wants(args, "json") {
+			writeUnbegun(stdout, cmd.Name(), wants(args, "dry-run"), err, code)
 		}
 	}
 	return code
+}
+
+// wants reports whether a flag was given. A command line with a mistake in it may
+// not have been read as far as that.
+func wants(args []string, flag string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	return slices.Contains(args, "--"+flag) || slices.Contains(args, "--"+flag+"=true")
 }
 
 // ignoreBrokenPipes makes a write to a closed standard output or error an error

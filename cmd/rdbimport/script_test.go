@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -38,6 +40,16 @@ import (
 //	halt SIGNAL ARG...    see halted
 //	spooled FILE ARG...   see spooled
 //	ctrlc TEXT ARG...     see groupInterrupted
+//	certs                 see makeCertificates
+//	tls CERT N CONFIG...  $TARGET is a cluster of N masters that speak TLS, see startTLS
+//	alone N CONFIG...     $TARGET is a cluster of N masters for this script alone
+//	everywhere ARG...     run a command on every node
+//	announced TEXT        wait until every node is announced as TEXT
+//	moving KEY FILE ARG.. see movedMeanwhile
+//	secret TEXT ARG...    see keptSecret
+//	fifo NAME FILE        a named pipe that FILE is written to
+//	json PATH PATTERN     see jsonField
+//	writer on|off KEY     see writeOn
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -65,6 +77,17 @@ func TestScripts(t *testing.T) {
 			"spooled":   spooled,
 			"ctrlc":     groupInterrupted,
 			"wrap":      wrapFile,
+
+			"certs":      makeCertificates,
+			"tls":        startTLS,
+			"alone":      startAlone,
+			"everywhere": everywhere,
+			"announced":  waitAnnounced,
+			"moving":     movedMeanwhile,
+			"secret":     keptSecret,
+			"json":       jsonField,
+			"fifo":       makeFifo,
+			"writer":     writeOn,
 		},
 	})
 }
@@ -73,7 +96,10 @@ func TestScripts(t *testing.T) {
 type nodesKey struct{}
 
 // nodes are the servers that a script talks to.
-type nodes struct{ list []*redis.Client }
+type nodes struct {
+	list []*redis.Client
+	rest func() // ends the writer, nil without
+}
 
 func nodesOf(ts *testscript.TestScript) *nodes { return ts.Value(nodesKey{}).(*nodes) }
 
@@ -85,10 +111,13 @@ func needServer(ts *testscript.TestScript, name string) string {
 	return path
 }
 
-// haveServer is the condition [server], or [server:NAME]. On CI it is always met,
+// haveServer is the condition [server], or [server:NAME], or [ipv6]. On CI it is always met,
 // so that a missing server is a failure there.
 func haveServer(cond string) (bool, error) {
 	kind, name, _ := strings.Cut(cond, ":")
+	if cond == "ipv6" {
+		return haveIPv6(), nil
+	}
 	if kind != "server" {
 		return false, fmt.Errorf("no condition %q", cond)
 	}
@@ -234,6 +263,17 @@ func flush(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, n := range nodesOf(ts).list {
 		ts.Check(n.FlushAll(context.Background()).Err())
 	}
+}
+
+// makeFifo makes a named pipe, and writes a file to it until somebody has read it.
+func makeFifo(ts *testscript.TestScript, _ bool, args []string) {
+	name, b := ts.MkAbs(args[0]), []byte(ts.ReadFile(args[1]))
+	ts.Check(syscall.Mkfifo(name, 0o600))
+	f, err := os.OpenFile(name, os.O_RDWR, 0) // does not wait for a reader
+	ts.Check(err)
+	var work sync.WaitGroup
+	work.Go(func() { _, _ = f.Write(b) })
+	ts.Defer(func() { _ = f.Close(); work.Wait() })
 }
 
 func setBinary(ts *testscript.TestScript, _ bool, _ []string) {

@@ -62,6 +62,7 @@ func startProgram(ts *testscript.TestScript, input []byte, args []string, want s
 	p := &program{cmd: exec.Command(path, args...), fed: make(chan struct{}), ended: make(chan error, 1)}
 	p.stdout.want, p.stdout.seen = want, make(chan struct{})
 	p.cmd.Dir = ts.MkAbs(".")
+	p.cmd.Env = append(os.Environ(), passwordVariable+"="+ts.Getenv(passwordVariable))
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	stdin, err := p.cmd.StdinPipe()

@@ -25,6 +25,8 @@ type summary struct {
 	behind    int64   // writing commands behind dumps, which are not applied
 	before    earlier // what earlier runs of the import have done
 
+	compared *verification // with the dump afterwards; nil if that was not wanted
+
 	err  error // nil when all went well
 	code int
 }
@@ -93,7 +95,6 @@ func (s *summary) evicted() int64 { return s.before.Evicted + s.Evicted }
 
 // partly is the error of an incomplete import.
 func (s *summary) partly() error {
-	var list []string
 	lost := int64(0)
 	for _, l := range s.losses() {
 		lost += l.Keys
@@ -105,6 +106,12 @@ func (s *summary) partly() error {
 	case lost > 0:
 		kind = errLost
 	}
+	return fmt.Errorf("%w (%s)", kind, s.missing(lost))
+}
+
+// missing counts what is not on the target, in words.
+func (s *summary) missing(lost int64) string {
+	var list []string
 	for _, p := range []struct {
 		n    int64
 		what string
@@ -117,7 +124,7 @@ func (s *summary) partly() error {
 			list = append(list, p.what+": "+formatCount(p.n))
 		}
 	}
-	return fmt.Errorf("%w (%s)", kind, strings.Join(list, ", "))
+	return strings.Join(list, ", ")
 }
 
 // write writes the table that a person reads.

@@ -1,60 +1,42 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
+	"slices"
+	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/rdbimport/rdbimport/pipeline"
 	"github.com/rdbimport/rdbimport/rdbparse"
-	"github.com/rdbimport/rdbimport/rdbparse/element"
-	"github.com/rdbimport/rdbimport/slotter"
+	"github.com/rdbimport/rdbimport/rdbparse/source"
 )
 
-// A survey is what reading dumps to their ends has shown: what a server could not
-// take of them.
+// A survey is what reading dumps to their ends has shown: what an import of them
+// would do.
 type survey struct {
-	server  slotter.Server
-	version element.ServerVersion
+	planner *pipeline.Planner
 	opts    pipeline.Options
-	now     int64 // ms since the epoch
+	dry     bool          // damaged values are counted; otherwise the first is an error
+	room    *roomEstimate // nil without an estimate of memory
 
-	dbs     map[uint32]int64        // keys by database
-	refused map[string]*refusedKeys // by reason
-	scratch []byte
-	values  *element.Reader // of values that are sent as they are; nil before the first
+	keys  atomic.Int64 // for the progress
+	dbs   map[uint32]*pipeline.Sum
+	types map[*rdbparse.TypeInfo]*pipeline.Sum
+	large pipeline.Sum // of the values that are streamed, or written in pieces
+
+	source    string // being read
+	damagedIn string // the source of the first damaged value
 }
 
-// refusedKeys counts what would be refused for one reason.
-type refusedKeys struct {
-	count         int64
-	noun, example string
-}
-
-func (c *refusedKeys) describe() string {
-	text := plural(c.count, c.noun)
-	if c.example != "" {
-		text += ", for example " + showKey(c.example)
-	}
-	return text
-}
-
-func newSurvey(s slotter.Server, opts pipeline.Options) *survey {
+func newSurvey(facts *pipeline.TargetFacts, opts pipeline.Options) *survey {
 	return &survey{
-		server: s, version: versionOf(s), opts: opts, now: time.Now().UnixMilli(),
-		dbs: map[uint32]int64{}, refused: map[string]*refusedKeys{},
+		planner: facts.NewPlanner(), opts: opts,
+		dbs: map[uint32]*pipeline.Sum{}, types: map[*rdbparse.TypeInfo]*pipeline.Sum{},
 	}
-}
-
-// versionOf returns what decides which types a server knows.
-func versionOf(s slotter.Server) element.ServerVersion {
-	if s.Family == slotter.Valkey {
-		return element.ServerVersion{Valkey: true, Version: 100*s.Version[0] + s.Version[1]}
-	}
-	return element.ServerVersion{Version: 100*s.Compatible[0] + s.Compatible[1]}
 }
 
 // publishEvery is after how many keys the progress is told, and an interrupt seen.
@@ -62,96 +44,105 @@ const publishEvery = 1024
 
 // read reads a dump to its end, and what follows it: compressed data has a
 // checksum of its own behind what it holds.
-func (sv *survey) read(ctx context.Context, r io.Reader, opts rdbparse.Options, keys *atomic.Int64) error {
-	sc := rdbparse.NewScanner(r, opts)
+func (sv *survey) read(ctx context.Context, s *sourceRun, opts rdbparse.Options) (source.Tail, error) {
+	sv.source = s.in.Name()
+	sc := rdbparse.NewScanner(s.in.reader, opts)
+	err := sv.scan(ctx, sc, s)
+	s.checksum = sc.Checksum()
+	if err != nil {
+		return source.Tail{}, err
+	}
+	tail, err := s.in.CheckTail(ctx, sc.Rest(), s.in.reader)
+	if errors.Is(err, source.ErrTruncated) || errors.Is(err, source.ErrEndMark) {
+		return tail, nil // all of the dump was there, as an import says too
+	}
+	return tail, err
+}
+
+func (sv *survey) scan(ctx context.Context, sc *rdbparse.Scanner, s *sourceRun) error {
+	sv.planner.NewSource()
 	for n := int64(1); sc.Next(); n++ {
-		if err := sv.note(sc.Entry()); err != nil {
+		e := sc.Entry()
+		if e.Record != rdbparse.RecordKey {
+			sv.planner.Record(e)
+			continue
+		}
+		s.keys++
+		if err := sv.note(sc); err != nil {
 			return err
 		}
 		if n%publishEvery == 0 {
-			keys.Add(publishEvery)
+			sv.keys.Add(publishEvery)
 			if err := context.Cause(ctx); err != nil {
 				return err
 			}
 		}
 	}
-	if err := sc.Err(); err != nil {
-		return err
-	}
-	_, err := io.Copy(io.Discard, r)
-	return err
+	return sc.Err()
 }
 
-// note looks at one entry. The error is a *pipeline.DamagedError.
-func (sv *survey) note(e *rdbparse.Entry) error {
-	switch e.Record {
-	case rdbparse.RecordFunction:
-		if !sv.server.Compatible.AtLeast(7, 0) {
-			sv.refuse("library", sv.server.String()+" has no functions", "")
+// note looks at one key, as the import will. The error is a
+// *pipeline.DamagedError.
+func (sv *survey) note(sc *rdbparse.Scanner) error {
+	e := sc.Entry()
+	slot, fate, size := sv.planner.Key(sc)
+	if only := sv.opts.Databases.Only; only == pipeline.AllDatabases || int64(e.DB) == int64(only) {
+		count(sv.dbs, e.DB, size)
+	}
+	count(sv.types, e.Type, size)
+	switch fate {
+	case pipeline.FateDamaged:
+		if !sv.dry {
+			return sv.planner.Result().Damage
 		}
-	case rdbparse.RecordKey:
-		if only := sv.opts.Databases.Only; only == pipeline.AllDatabases || int64(e.DB) == int64(only) {
-			sv.dbs[e.DB]++
-			return sv.value(e)
+		sv.damagedIn = cmp.Or(sv.damagedIn, sv.source)
+	case pipeline.FateAsIs, pipeline.FateConverted:
+		if e.Big {
+			sv.large.Keys++
+			sv.large.Bytes += size
+		}
+		if sv.room != nil {
+			sv.room.add(e, slot, size)
 		}
 	}
 	return nil
 }
 
-// value looks at a value as the import will.
-func (sv *survey) value(e *rdbparse.Entry) error {
-	key := string(e.Key[:min(len(e.Key), 256)])
-	plan := element.Plan(e.Type, sv.version)
-	switch {
-	case e.Type.Type == rdbparse.TypeModule2 && killedByDamage(sv.server) && !sv.opts.AllowModules:
-		sv.refuse("key", fmt.Sprintf("%s would exit if the module for the type %s is not loaded, --allow-modules sends it",
-			sv.server, rdbparse.ModuleName(e.Value)), key)
-	case plan.Verb == element.Refuse:
-		sv.refuse("key", plan.Reason, key)
-	case plan.Verb == element.Rewrite && !e.Big:
-		var err error
-		sv.scratch, err = element.Convert(sv.scratch[:0], element.Value{Type: e.Type, Raw: e.Value, Fields: e.Fields}, plan.To,
-			element.Options{DropFieldExpiry: sv.opts.DropFieldTTL, Now: sv.now})
-		return sv.rewritten(e, key, err)
-	case !e.Big && e.Type.Kind != rdbparse.KindString && element.CanOpen(e.Type):
-		return sv.rewritten(e, key, sv.open(element.Value{Type: e.Type, Raw: e.Value, Fields: e.Fields}))
+func count[K comparable](table map[K]*pipeline.Sum, key K, size int64) {
+	n := table[key]
+	if n == nil {
+		n = &pipeline.Sum{}
+		table[key] = n
 	}
-	return nil
+	n.Keys++
+	n.Bytes += size
 }
 
-// open reads a value to its end: servers look at the head of what they are sent
-// only, unless sanitize-dump-payload is set.
-func (sv *survey) open(v element.Value) error {
-	if sv.values == nil {
-		sv.values = element.Open(v)
-	} else {
-		sv.values.Reset(v)
+// severalDatabases is the error about a dump of several databases for a target
+// that has one.
+func (sv *survey) severalDatabases() error {
+	var list []string
+	for _, db := range slices.Sorted(maps.Keys(sv.dbs)) {
+		list = append(list, fmt.Sprintf("%d (%s)", db, plural(sv.dbs[db].Keys, "key")))
 	}
-	for sv.values.Next() {
-	}
-	return sv.values.Err()
+	return fmt.Errorf("%w, and the target has one: %s", pipeline.ErrDatabases, strings.Join(list, ", "))
 }
 
-// rewritten notes the outcome of rewriting a value.
-func (sv *survey) rewritten(e *rdbparse.Entry, key string, err error) error {
-	switch {
-	case err == nil, errors.Is(err, element.ErrEmpty):
-	case errors.Is(err, element.ErrDamaged) && sv.opts.SkipDamaged: // counted by the import
-	case errors.Is(err, element.ErrFieldExpiry):
-		sv.refuse("key", fmt.Sprintf("%s cannot expire the fields of a hash, with --drop-field-ttl they stay for ever", sv.server), key)
-	case errors.Is(err, element.ErrDamaged):
-		return &pipeline.DamagedError{Key: append([]byte(nil), e.Key...), Type: e.Type, Offset: e.Offset, Err: err}
-	default:
-		sv.refuse("key", err.Error(), key)
-	}
-	return nil
+// A roomEstimate estimates the memory that keys take, by slot.
+type roomEstimate struct {
+	profiler *profiler
+	bySlot   []int64
+	known    pipeline.Sum // keys that could be estimated
+	unknown  pipeline.Sum
 }
 
-func (sv *survey) refuse(noun, reason, example string) {
-	c := sv.refused[reason]
-	if c == nil {
-		c = &refusedKeys{noun: noun, example: example}
-		sv.refused[reason] = c
+func (r *roomEstimate) add(e *rdbparse.Entry, slot uint16, size int64) {
+	n, ok := r.profiler.estimate(e)
+	sum := &r.known
+	if !ok {
+		sum, n = &r.unknown, size // at the least
 	}
-	c.count++
+	sum.Keys++
+	sum.Bytes += size
+	r.bySlot[slot] += n
 }

@@ -23,6 +23,8 @@ type verification struct {
 	began   time.Time
 	log     *differenceLog
 	report  verifyReport
+
+	imported *summary // by the same run; nil without an import before
 }
 
 func newVerification(s *streams, set *verifySettings) *verification {
@@ -38,19 +40,25 @@ func newVerification(s *streams, set *verifySettings) *verification {
 func (r *verification) run(ctx context.Context) error {
 	in := catchInterrupts(ctx, func() { r.con.line("interrupted") })
 	defer in.stop()
+	return r.runUntil(in)
+}
+
+// runUntil compares until it is interrupted.
+func (r *verification) runUntil(in *interrupts) error {
 	defer r.close()
-	begun, err := r.compare(in.soft)
+	begun, err := r.compareAll(in.soft)
 	err = in.or(err)
 	if isUsage(err) {
 		return err
 	}
+	r.report.imported = r.imported
 	if werr := r.log.close(); werr != nil {
 		r.con.warn("the report is not complete: " + werr.Error())
 	}
 	switch {
-	case err == nil && r.report.Differences() > 0:
+	case err == nil && r.report.differences() > 0:
 		err = errDiffer
-	case err != nil && begun && exitCode(err) == exitStart:
+	case err != nil && (begun || r.imported != nil) && exitCode(err) == exitStart:
 		err = fmt.Errorf("%w: %w", errNotCompared, err)
 	}
 	r.report.finish(r, err)
@@ -67,8 +75,8 @@ func (r *verification) run(ctx context.Context) error {
 	return nil
 }
 
-// compare compares all sources. begun tells whether it came as far as that.
-func (r *verification) compare(ctx context.Context) (begun bool, err error) {
+// compareAll compares all sources. begun tells whether it came as far as that.
+func (r *verification) compareAll(ctx context.Context) (begun bool, err error) {
 	if err := r.prepare(ctx); err != nil {
 		return false, err
 	}

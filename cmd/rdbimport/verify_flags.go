@@ -68,7 +68,7 @@ func newVerifyCommand(s *streams) *cobra.Command {
 }
 
 func (f *verifyFlags) registerVerify(fs *pflag.FlagSet) {
-	fs.DurationVar(&f.tolerance, "ttl-tolerance", time.Second, "by how much an expiry may be off; 0 is not at all (before Redis 7.0 it is 1.5s at least)")
+	fs.DurationVar(&f.tolerance, "ttl-tolerance", defaultTolerance, "by how much an expiry may be off; 0 is not at all (before Redis 7.0 it is 1.5s at least)")
 	fs.Var(&f.sample, "sample", "compare the keys of so many of the slots only")
 	fs.BoolVar(&f.extra, "extra", false, "list the keys that only the target has, by SCAN; half of --memory then holds hashes of the dump's keys")
 	fs.StringVar(&f.report, "report", "", "`FILE` to write every difference to, one JSON object a line")

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/rdbimport/rdbimport/pipeline"
 	"github.com/rdbimport/rdbimport/rdbparse"
@@ -75,11 +73,7 @@ func (l *differenceLog) close() error {
 }
 
 func jsonOf(d pipeline.KeyDifference) jsonDifference {
-	key := string(d.Key)
-	if !utf8.ValidString(key) {
-		key = strconv.Quote(key)
-	}
-	return jsonDifference{Key: key, DB: d.DB, Kind: d.Kind.String(), What: d.What, Offset: d.Offset}
+	return jsonDifference{Key: validText(string(d.Key)), DB: d.DB, Kind: d.Kind.String(), What: d.What, Offset: d.Offset}
 }
 
 // A verifyReport is what became of a comparison.
@@ -90,6 +84,16 @@ type verifyReport struct {
 	checksum  rdbparse.Checksum // of several dumps the worst
 	err       error
 	code      int
+	imported  *summary // by the same run, nil without
+}
+
+// differences is how many keys differ. After an import those that only the target
+// has are none: it may have held them before.
+func (p *verifyReport) differences() int64 {
+	if p.imported != nil {
+		return p.Differences() - p.Extra
+	}
+	return p.Differences()
 }
 
 // finish completes the report.
@@ -118,16 +122,27 @@ func (p *verifyReport) describe(err error) string {
 	if !errors.Is(err, errDiffer) {
 		return err.Error()
 	}
-	return fmt.Sprintf("%v: %s of %s", err, formatCount(p.Differences()), plural(p.Read+p.Extra, "key"))
+	of := p.Read
+	if p.imported == nil {
+		of += p.Extra
+	}
+	text := fmt.Sprintf("%v: %s of %s", err, formatCount(p.differences()), plural(of, "key"))
+	if p.imported != nil && p.imported.Failed > 0 {
+		text += fmt.Sprintf(" (the import refused %s)", plural(p.imported.Failed, "key"))
+	}
+	return text
 }
 
 // print prints the report in the form that the user wants.
 func (r *verification) print() {
 	switch {
-	case r.output.json:
-		r.report.writeJSON(r.stdout, r.log)
-	case !r.output.quiet && !r.began.IsZero():
+	case r.output.json && r.imported == nil:
+		_ = writeObject(r.stdout, r.report.object(r.log)) // a closed standard output changes nothing
+	case !r.output.json && !r.output.quiet && !r.began.IsZero():
 		var b strings.Builder
+		if r.imported != nil {
+			b.WriteString("\ncompared with the dump\n")
+		}
 		r.report.write(&b)
 		r.writeFirst(&b)
 		_, _ = io.WriteString(r.stdout, b.String())
@@ -179,8 +194,11 @@ func (r *verification) writeFirst(w io.Writer) {
 		}
 		fmt.Fprintf(w, "%-12s%s%s: %s\n", d.Kind, showKey(string(d.Key)), db, d.What)
 	}
-	if more := r.report.Differences() - int64(len(r.log.first)); more > 0 {
+	if more := r.report.differences() - int64(len(r.log.first)); more > 0 {
 		where := "--report FILE lists all"
+		if r.imported != nil {
+			where = "rdbimport verify --report FILE lists all"
+		}
 		if r.verifySettings.report != "" {
 			where = "see " + r.verifySettings.report
 		}
@@ -214,8 +232,9 @@ type jsonVerify struct {
 	ExitCode        int              `json:"exit_code,omitempty"`
 }
 
-func (p *verifyReport) writeJSON(w io.Writer, log *differenceLog) {
-	j := jsonVerify{
+// object is what --json prints.
+func (p *verifyReport) object(log *differenceLog) *jsonVerify {
+	j := &jsonVerify{
 		KeysRead: p.Read, KeysSame: p.Same, KeysExpired: p.Expired, KeysFiltered: p.Filtered, KeysSkipped: p.Skipped,
 		KeysMissing: p.Missing, KeysDifferent: p.Different, KeysExpiry: p.ExpiryOff, KeysUnreadable: p.Unreadable, KeysUnsettled: p.Unsettled,
 		ExtraListed: p.ExtraListed, TargetChanges: p.Changes, IdleTimesReset: p.Touched,
@@ -233,7 +252,5 @@ func (p *verifyReport) writeJSON(w io.Writer, log *differenceLog) {
 	if p.err != nil {
 		j.Error = p.describe(p.err)
 	}
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(j) // a closed standard output changes nothing
+	return j
 }

@@ -89,6 +89,7 @@ type Census struct {
 	dbs    map[uint32]Count
 	db     uint32 // of the last key
 	more   bool   // addMore is to be called for all keys
+	groups bool   // group is to be called for all keys
 	enough int64  // a key of no more bytes is none of the biggest
 	plain  int64  // one of no more bytes needs no more than counting by type and size
 	top    topList
@@ -102,7 +103,8 @@ type Census struct {
 // New returns a Census of nothing.
 func New(opts Options) *Census {
 	c := &Census{
-		opts: opts, source: -1, enough: -1, plain: -1, more: opts.Slot != nil || opts.Prefixes > 0 || opts.Estimate != nil || opts.Each != nil,
+		opts: opts, source: -1, enough: -1, plain: -1,
+		more: opts.Estimate != nil || opts.Each != nil, groups: opts.Slot != nil || opts.Prefixes > 0,
 		dbs: map[uint32]Count{}, reader: &element.Reader{}, top: topList{n: opts.Top},
 		Libraries: map[string]int64{}, Modules: map[string]*Count{}, ModuleAux: map[string]int64{},
 	}
@@ -176,6 +178,9 @@ func (c *Census) scan(sc *rdbparse.Scanner, d *Dump) error {
 				// Most keys: what add would do, without the call.
 				c.types[e.Type.Type%typeNumbers].add(size)
 				c.Sizes.buckets[bucketOf(size)]++
+				if c.groups {
+					c.group(e.Key, size)
+				}
 			} else if err := c.add(e, size); err != nil {
 				return err
 			}
@@ -221,10 +226,28 @@ func (c *Census) add(e *rdbparse.Entry, size int64) error {
 	if e.Expires {
 		c.addExpiry(e, size)
 	}
+	slot := -1
+	if c.groups {
+		slot = c.group(e.Key, size)
+	}
 	if c.more || e.Type.Kind == rdbparse.KindModule {
-		return c.addMore(e, size)
+		return c.addMore(e, size, slot)
 	}
 	return nil
+}
+
+// group counts a key by slot and prefix, and returns the slot, -1 if it is of no
+// interest.
+func (c *Census) group(key []byte, size int64) int {
+	slot := -1
+	if c.slots != nil {
+		slot = int(c.opts.Slot(key) % Slots)
+		c.slots[slot].add(size)
+	}
+	if c.prefix != nil {
+		c.prefix.add(key, size)
+	}
+	return slot
 }
 
 // addTop counts a key that may be one of the biggest.
@@ -273,15 +296,7 @@ func (c *Census) settle() {
 }
 
 // addMore counts what not every census is asked for.
-func (c *Census) addMore(e *rdbparse.Entry, size int64) error {
-	slot := -1
-	if c.slots != nil {
-		slot = int(c.opts.Slot(e.Key) % Slots)
-		c.slots[slot].add(size)
-	}
-	if c.prefix != nil {
-		c.prefix.add(e.Key, size)
-	}
+func (c *Census) addMore(e *rdbparse.Entry, size int64, slot int) error {
 	if e.Type.Kind == rdbparse.KindModule {
 		c.addModule(e, size)
 	}

@@ -20,13 +20,27 @@ type Prefix struct {
 // prefix that comes late is still seen.
 type prefixTable struct {
 	limit   int
-	byName  map[string]*Count
-	other   Count // of the prefixes given up
-	dropped int64 // how many were given up, one that came again counted again
+	byName  map[string]*Prefix
+	recent  [recentPrefixes]*Prefix // nil where none was met
+	other   Count                   // of the prefixes given up
+	dropped int64                   // how many were given up, one that came again counted again
+}
+
+// recentPrefixes is how many prefixes are looked for before the map is asked: most
+// dumps have few, and the keys of each are many.
+const recentPrefixes = 256
+
+// place returns where a prefix is found among the recent ones.
+func place(prefix []byte) int {
+	n := len(prefix)
+	if n < 2 {
+		return n
+	}
+	return (int(prefix[0]) + 7*int(prefix[n/2]) + 31*int(prefix[n-2]) + 131*n) % recentPrefixes
 }
 
 func newPrefixTable(limit int) *prefixTable {
-	return &prefixTable{limit: limit, byName: map[string]*Count{}}
+	return &prefixTable{limit: limit, byName: map[string]*Prefix{}}
 }
 
 // add counts a key.
@@ -35,15 +49,24 @@ func (t *prefixTable) add(key []byte, size int64) {
 	if len(prefix) == 0 && len(key) > mostPrefixBytes && bytes.IndexByte(key, ':') >= 0 {
 		prefix = key[:mostPrefixBytes]
 	}
-	c := t.byName[string(prefix)]
-	if c == nil {
-		if len(t.byName) >= 2*t.limit {
-			t.prune()
-		}
-		c = &Count{}
-		t.byName[string(prefix)] = c
+	r := &t.recent[place(prefix)]
+	if *r == nil || (*r).Name != string(prefix) {
+		*r = t.find(prefix)
 	}
-	c.add(size)
+	(*r).add(size)
+}
+
+// find looks a prefix up in the map, and puts it there if it is new.
+func (t *prefixTable) find(prefix []byte) *Prefix {
+	if p := t.byName[string(prefix)]; p != nil {
+		return p
+	}
+	if len(t.byName) >= 2*t.limit {
+		t.prune()
+	}
+	p := &Prefix{Name: string(prefix)}
+	t.byName[p.Name] = p
+	return p
 }
 
 // prune gives up all but the limit's heaviest.
@@ -54,13 +77,14 @@ func (t *prefixTable) prune() {
 		t.dropped++
 		delete(t.byName, p.Name)
 	}
+	t.recent = [recentPrefixes]*Prefix{} // they may be among them
 }
 
 // sorted returns the prefixes, the one with the most bytes first.
 func (t *prefixTable) sorted() []Prefix {
 	list := make([]Prefix, 0, len(t.byName))
-	for name, c := range t.byName {
-		list = append(list, Prefix{name, *c})
+	for _, p := range t.byName {
+		list = append(list, *p)
 	}
 	slices.SortFunc(list, func(a, b Prefix) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Name, b.Name))

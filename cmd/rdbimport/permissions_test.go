@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rdbimport/rdbimport/slotter"
+	"github.com/rdbimport/rdbimport/slotter/localcluster"
+)
+
+// readmeRights returns the commands that README.md says a user needs: the first
+// list that has the one command and not the other.
+func readmeRights(t *testing.T, with, without string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, found := range regexp.MustCompile("`(\\+[a-z+| -]+)`").FindAllSubmatch(text, -1) {
+		list := strings.Fields(string(found[1]))
+		if len(list) > 1 && slices.Contains(list, with) && !slices.Contains(list, without) {
+			return list
+		}
+	}
+	t.Fatalf("README.md lists no rights with %s", with)
+	return nil
+}
+
+// A rightsTarget is a cluster with a user whose rights change.
+type rightsTarget struct {
+	*localcluster.Cluster
+	t    *testing.T
+	dump string
+}
+
+const rightsUser, rightsPassword = "importer", "s3cret-importer"
+
+// allow gives the user rights and nothing else. What the server does not know
+// yet is left out.
+func (c *rightsTarget) allow(keys string, rights []string) {
+	c.t.Helper()
+	since := map[string]slotter.Version{"+pexpiretime": {7, 0, 0}, "+client|no-touch": {7, 2, 0}}
+	rules := []any{"ACL", "SETUSER", rightsUser, "reset", "on", ">" + rightsPassword}
+	if keys != "" {
+		if !c.Version().AtLeast(7, 0) {
+			keys = strings.NewReplacer("%R", "", "%W", "").Replace(keys)
+		}
+		rules = append(rules, keys)
+	}
+	for _, r := range rights {
+		if v := since[r]; c.Version().AtLeast(v[0], v[1]) {
+			rules = append(rules, r)
+		}
+	}
+	for _, n := range c.Nodes() {
+		if err := n.Client().Do(c.t.Context(), rules...).Err(); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+func (c *rightsTarget) empty() {
+	c.t.Helper()
+	for _, n := range c.Nodes() {
+		if err := n.Client().FlushAll(c.t.Context()).Err(); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// run runs rdbimport as the user.
+func (c *rightsTarget) run(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	args = append(args, "--user", rightsUser, "--progress", "none", c.dump)
+	if args[0] != "inspect" {
+		args = append(args, c.Addrs()[0])
+	}
+	code = run(context.Background(), args, nil, &out, &errs)
+	return code, out.String(), checkedFirst.ReplaceAllString(errs.String(), "")
+}
+
+// checkedFirst is what is said about old servers each time.
+var checkedFirst = regexp.MustCompile(`(?m)^.*: the whole dump is checked first\n`)
+
+func startRightsTarget(t *testing.T, server string) *rightsTarget {
+	t.Helper()
+	binary, err := serverBinary(server)
+	if err != nil && os.Getenv("RDBIMPORT_CI") != "1" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := localcluster.Start(t.Context(), localcluster.Options{Binary: binary, Masters: 2, Dir: t.TempDir(), Password: "s3cret-admin"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Setenv(passwordVariable, rightsPassword)
+	var b bytes.Buffer
+	if err := writeStrings(&b, []string{"app:1=a", "app:2=b", "app:3=c", "app:4=d", "other:1=e", "other:2=f"}); err != nil {
+		t.Fatal(err)
+	}
+	dump := filepath.Join(t.TempDir(), "dump.rdb")
+	if err := os.WriteFile(dump, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &rightsTarget{c, t, dump}
+}
+
+// TestRights: the rights that README.md lists are enough, for every policy, and
+// a user that lacks one is told which.
+func TestRights(t *testing.T) {
+	for _, server := range []string{"redis-6.0", defaultServer, "redis-8.0", "valkey-9.1"} {
+		t.Run(server, func(t *testing.T) {
+			c := startRightsTarget(t, server)
+			t.Run("import", c.imports)
+			t.Run("patterns", c.patterns)
+			t.Run("verify", c.verifies)
+			t.Run("inspect", c.inspects)
+		})
+	}
+}
+
+// A lack is what a run comes to without one of the rights.
+type lack struct {
+	right string // "" for none lacking
+	args  string
+	code  int
+	says  string // on standard error; "" for nothing at all there
+}
+
+// check takes the rights away one by one.
+func (c *rightsTarget) check(t *testing.T, keys string, rights []string, cases []lack) {
+	t.Helper()
+	for _, l := range cases {
+		if l.right != "" && !slices.Contains(rights, l.right) {
+			t.Errorf("README.md does not list %s", l.right)
+		}
+		c.allow(keys, slices.DeleteFunc(slices.Clone(rights), func(r string) bool { return r == l.right }))
+		code, _, stderr := c.run(strings.Fields(l.args)...)
+		if code != l.code || (l.says == "") != (stderr == "") || !strings.Contains(strings.ToLower(stderr), l.says) {
+			t.Errorf("%s without %q: exit code %d, want %d, and %q in:\n%s", l.args, l.right, code, l.code, l.says, stderr)
+		}
+		if code == exitStart && !strings.Contains(stderr, "hint: ") {
+			t.Errorf("%s without %q: no hint in:\n%s", l.args, l.right, stderr)
+		}
+		if strings.Contains(stderr, "s3cret") {
+			t.Errorf("%s without %q: a password in:\n%s", l.args, l.right, stderr)
+		}
+	}
+}
+
+// ttlRight is the right to ask for a key's expiry.
+func (c *rightsTarget) ttlRight() string {
+	if c.Version().AtLeast(7, 0) {
+		return "+pexpiretime"
+	}
+	return "+pttl"
+}
+
+func (c *rightsTarget) imports(t *testing.T) {
+	rights := readmeRights(t, "+restore", "+scan")
+	ttl := c.ttlRight()
+	c.empty()
+	cases := []lack{
+		{"", "--on-conflict fail", exitOK, ""},
+		{"", "--on-conflict fail", exitOK, ""}, // all are there by now
+		{"", "--on-conflict skip", exitOK, ""},
+		{"", "--on-conflict replace", exitOK, ""},
+		{"+dump", "--on-conflict fail", exitStart, "dump is not allowed"},
+		{"+dump", "--on-conflict skip", exitOK, ""},
+		{"+dump", "--on-conflict replace", exitOK, ""},
+		{ttl, "--on-conflict fail", exitStart, ttl[1:] + " is not allowed"},
+		{ttl, "--on-conflict skip", exitOK, ""},
+		{"+cluster|info", "--on-conflict fail", exitOK, ""}, // of use only while the cluster is down
+	}
+	for _, policy := range []string{"fail", "skip", "replace"} {
+		how := "--on-conflict " + policy
+		cases = append(cases, []lack{
+			{"+restore", how, exitStart, "restore is not allowed"},
+			{"+info", how, exitStart, "no permission: info: noperm"},
+			{"+cluster|slots", how, exitStart, "no permission: cluster slots: noperm"},
+			{"+time", how, exitOK, "no permission: time: noperm"},
+			{"+cluster|nodes", how, exitOK, "a master that was silent"},
+			{"+asking", how, exitOK, "slots that are being moved"},
+		}...)
+	}
+	c.check(t, "~*", rights, cases)
+}
+
+// patterns: keys outside the user's patterns are refused and counted.
+func (c *rightsTarget) patterns(t *testing.T) {
+	rights := readmeRights(t, "+restore", "+scan")
+	c.allow("~app:*", rights)
+	for _, policy := range []string{"fail", "skip", "replace"} {
+		for _, again := range []bool{false, true} {
+			if !again {
+				c.empty()
+			}
+			code, stdout, stderr := c.run("--on-conflict", policy)
+			if code != exitRefused || !strings.Contains(stdout, "NOPERM: the user may not write this key (for example key other:") {
+				t.Errorf("%s: exit code %d\n%s%s", policy, code, stdout, stderr)
+			}
+			if !regexp.MustCompile(`(?m)^  refused +2$`).MatchString(stdout) {
+				t.Errorf("%s: no 2 refused in:\n%s", policy, stdout)
+			}
+			if keys := c.keys(t); keys != 4 {
+				t.Errorf("%s: %d keys on the target, want 4", policy, keys)
+			}
+		}
+	}
+}
+
+func (c *rightsTarget) keys(t *testing.T) (sum int64) {
+	t.Helper()
+	for _, n := range c.Masters() {
+		size, err := n.Client().DBSize(t.Context()).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += size
+	}
+	return sum
+}
+
+func (c *rightsTarget) verifies(t *testing.T) {
+	c.empty()
+	c.allow("~*", readmeRights(t, "+restore", "+scan"))
+	if code, _, stderr := c.run(); code != exitOK {
+		t.Fatal(stderr)
+	}
+	rights, quiet := readmeRights(t, "+scan", "+restore"), ""
+	if c.ttlRight() == "+pttl" || !c.Version().AtLeast(7, 2) {
+		quiet = "no client no-touch"
+	}
+	cases := []lack{{"+scan", "verify", exitOK, quiet}, {"+scan", "verify --extra", exitStopped, "'scan'"}}
+	for _, how := range []string{"verify", "verify --extra"} {
+		cases = append(cases, []lack{
+			{"", how, exitOK, quiet},
+			{"+dump", how, exitStart, "dump is not allowed"},
+			{c.ttlRight(), how, exitStopped, "'" + c.ttlRight()[1:] + "'"},
+			{"+dbsize", how, exitStopped, "'dbsize'"},
+			{"+info", how, exitStart, "no permission: info: noperm"},
+			{"+cluster|slots", how, exitStart, "no permission: cluster slots: noperm"},
+			{"+time", how, exitOK, "no permission: time: noperm"},
+			{"+client|no-touch", how, exitOK, "no client no-touch"},
+		}...)
+	}
+	c.check(t, "%R~*", rights, cases)
+	c.allow("%R~app:*", rights)
+	code, stdout, stderr := c.run("verify")
+	if code != exitDiffer || strings.Count(stdout, "the target does not show it: NOPERM") != 2 {
+		t.Errorf("patterns: exit code %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+func (c *rightsTarget) inspects(t *testing.T) {
+	c.check(t, "", []string{"+info", "+cluster|slots"}, []lack{
+		{"", "inspect --target " + c.Addrs()[0], exitOK, ""},
+		{"+info", "inspect --target " + c.Addrs()[0], exitStart, "no permission: info: noperm"},
+		{"+cluster|slots", "inspect --target " + c.Addrs()[0], exitStart, "no permission: cluster slots: noperm"},
+	})
+}

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/rdbparse/source"
+	"github.com/rdbimport/rdbimport/slotter"
+)
+
+// A planRun looks at dumps and a target, and says what an import would do.
+type planRun struct {
+	*importRun
+	began  time.Time
+	facts  *pipeline.TargetFacts
+	survey *survey
+	behind int64 // writing commands behind the dumps
+	unread error // why nothing could be compared afterwards
+	report planReport
+}
+
+// runPlan is an import with --dry-run. But for a mistake in the command line, its
+// error has been shown.
+func runPlan(ctx context.Context, s *streams, set *settings) error {
+	in := catchInterrupts(ctx, func() {})
+	defer in.stop()
+	r := &planRun{importRun: newImport(s, set), began: time.Now()}
+	defer r.close()
+	err := in.or(r.look(in.soft))
+	if isUsage(err) {
+		return err
+	}
+	if err == nil || r.facts != nil && isDamage(err) {
+		r.report.build(r, err)
+	} else {
+		r.report.fail(err)
+	}
+	r.print(err)
+	if r.report.ExitCode == exitOK {
+		return nil
+	}
+	return &shownError{&plannedError{r.report.Error, r.report.ExitCode}}
+}
+
+// A plannedError is what stands in the way of an import.
+type plannedError struct {
+	text string
+	code int
+}
+
+func (e *plannedError) Error() string { return e.text }
+
+// look opens the sources, asks the target about itself and reads the sources to
+// their ends.
+func (r *planRun) look(ctx context.Context) error {
+	for _, s := range r.inputs {
+		if s.name == stdinName {
+			continue
+		}
+		var err error
+		if s.in, err = openInput(ctx, s.name, r.stdin); err != nil {
+			return err
+		}
+	}
+	var err error
+	if r.cluster, err = slotter.Connect(ctx, r.target, r.connect); err != nil {
+		return err
+	}
+	opts := r.settings.pipeline
+	if r.errorsFile != "" {
+		if err := r.listRefused(&opts); err != nil {
+			return err
+		}
+	}
+	facts, err := pipeline.Look(ctx, r.cluster, opts)
+	if err != nil {
+		return err
+	}
+	if r.compare {
+		r.unread = r.mayCompare(ctx)
+	}
+	r.facts, r.survey = facts, newSurvey(facts, opts)
+	r.survey.dry = true
+	if r.estimate {
+		r.survey.room = &roomEstimate{profiler: newProfiler(), bySlot: make([]int64, slotter.Slots)}
+	}
+	return r.surveyAll(ctx, r.survey, "dry run", func(s *sourceRun, t source.Tail) {
+		r.behind += t.Writes
+		if text := tailText(t); text != "" {
+			r.con.warn(s.in.Name() + ": " + text)
+		}
+	})
+}
+
+// listRefused has the keys that would be refused written down. The list of an
+// import that is to go on is left alone.
+func (r *planRun) listRefused(opts *pipeline.Options) error {
+	if r.checkpointFile != "" {
+		if _, err := os.Stat(r.checkpointFile); err == nil {
+			r.con.warn("--errors: " + r.errorsFile + " is left as it is, since it belongs to the checkpoint")
+			return nil
+		}
+	}
+	var err error
+	if r.refused, err = openRefusals(r.errorsFile, false); err != nil {
+		return err
+	}
+	opts.Refused = r.refused.note
+	return nil
+}
+
+// print prints the report in the form that the user wants. err is what ended the
+// look, nil if it came to its end.
+func (r *planRun) print(err error) {
+	text := !r.output.json && !r.output.quiet && r.report.Verdict != ""
+	if text {
+		r.report.write(r.stdout)
+	}
+	if r.report.Error != "" && !text {
+		r.con.line("rdbimport: %s", r.report.Error)
+		if hint := r.report.hint(err); hint != "" {
+			r.con.line("hint: %s", hint)
+		}
+	}
+	if r.output.json {
+		_ = writeObject(r.stdout, &r.report)
+	}
+}
+
+// An obstacle is something that an import would not get past, or that would keep
+// it from being complete.
+type obstacle struct {
+	Text     string `json:"text"`
+	Hint     string `json:"hint,omitempty"`
+	ExitCode int    `json:"exit_code"` // of the import
+}
+
+func obstacleOf(err error) obstacle { return obstacle{err.Error(), hintFor(err), exitCode(err)} }
+
+// obstacles lists what stands in the way, in the order in which the import would
+// meet it. damage ended the reading, nil if nothing did.
+func (r *planRun) obstacles(damage error) []obstacle {
+	list := []obstacle{}
+	add := func(err error) {
+		if err != nil {
+			list = append(list, obstacleOf(err))
+		}
+	}
+	add(r.facts.Obstacle)
+	if server := r.facts.Oldest(); r.check || killedByDamage(server) {
+		add(r.readTwice(!r.check, server))
+	}
+	add(r.unread)
+	if len(r.survey.dbs) > 1 && r.oneDatabase() {
+		add(r.survey.severalDatabases())
+	}
+	add(damage)
+	res := r.survey.planner.Result()
+	if res.Damage != nil {
+		err := error(res.Damage)
+		if n := res.Damaged.Keys; n > 1 {
+			err = fmt.Errorf("%s are damaged, the first one: %w", plural(n, "value"), err)
+		}
+		add(inDump(r.survey.damagedIn, err))
+	}
+	list = append(list, r.fullMasters()...)
+	if err := r.incomplete(res); err != nil {
+		if r.check && len(res.Errors) > 0 {
+			err = r.judge(r.survey, false)
+		}
+		add(err)
+	}
+	return list
+}
+
+// incomplete is the error with which the import would end if nothing stopped it,
+// nil if everything would be on the target.
+func (r *planRun) incomplete(res *pipeline.PlanResult) error {
+	s := summary{behind: r.behind}
+	s.Failed, s.Libraries, s.KeyDBExtra = res.Refused.Keys, res.Libraries, res.KeyDBExtra
+	if !s.incomplete() {
+		return nil
+	}
+	return fmt.Errorf("%w (%s)", errWouldMiss, s.missing(0))
+}
+
+// fullMasters finds the masters that have less room than what they would get
+// takes in the dump, or by the estimate.
+func (r *planRun) fullMasters() (list []obstacle) {
+	gets := r.gets()
+	for i := range r.facts.Masters {
+		f := &r.facts.Masters[i]
+		free, limited := f.Free()
+		if need := max(gets[i].Bytes, gets[i].Memory); f.Err != nil || !limited || need <= free || f.Keys > 0 {
+			continue // what a master holds already may be the same keys
+		}
+		o := obstacle{Hint: "raise maxmemory or make room", ExitCode: exitStopped}
+		what := formatBytes(gets[i].Bytes) + " of the dump"
+		if r.survey.room != nil {
+			what = "about " + formatBytes(gets[i].Memory)
+		}
+		o.Text = fmt.Sprintf("%s has room for %s and would get %s", f.Addr, formatBytes(free), what)
+		switch {
+		case f.Evicts():
+			o.Text += fmt.Sprintf(": it would drop keys (maxmemory-policy %s)", f.Policy)
+			o.ExitCode = exitRefused
+		case r.settings.pipeline.WaitOnOOM:
+			o.Text += ": the import would wait for memory"
+		default:
+			o.Text += ": the import would stop"
+		}
+		list = append(list, o)
+	}
+	return list
+}
+
+// A masterShare is what one master would get.
+type masterShare struct{ Keys, Bytes, Memory int64 }
+
+// gets sums up what each master would get; the last is what nobody would.
+func (r *planRun) gets() []masterShare {
+	m := r.facts.Map
+	list := make([]masterShare, len(m.Masters)+1)
+	slots := &r.survey.planner.Result().Slots
+	for slot := range slots {
+		owner := m.Owner(uint16(slot))
+		if owner < 0 {
+			owner = len(m.Masters)
+		}
+		g := &list[owner]
+		g.Keys += slots[slot].Keys
+		g.Bytes += slots[slot].Bytes
+		if r.survey.room != nil {
+			g.Memory += r.survey.room.bySlot[slot]
+		}
+	}
+	return list
+}
+
+// notes says what else a user should know.
+func (r *planRun) notes() []string {
+	list := []string{}
+	note := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	keys, dump, evicts := int64(0), pipeline.AccessGranted, ""
+	for i := range r.facts.Masters {
+		f := &r.facts.Masters[i]
+		keys += f.Keys
+		if f.Dump == pipeline.AccessDenied || f.Expiry == pipeline.AccessDenied {
+			dump = pipeline.AccessDenied
+		}
+		if f.Evicts() {
+			evicts = f.Policy
+		}
+	}
+	o := &r.settings.pipeline
+	if keys > 0 {
+		switch there := "the target holds " + plural(keys, "key") + " already"; o.Conflict {
+		case pipeline.ConflictFail:
+			note("%s; whether the dump has other values for them is not known (the first such key would stop the import)", there)
+		case pipeline.ConflictReplace:
+			note("%s; those that the dump has too would be overwritten", there)
+		case pipeline.ConflictSkip:
+			note("%s; those that the dump has too would be left as they are", there)
+		}
+	}
+	if dump == pipeline.AccessDenied && o.Conflict == pipeline.ConflictFail {
+		note("DUMP or PEXPIRETIME is not allowed: a key that exists cannot be compared, and would stop the import")
+	}
+	if evicts != "" {
+		note("masters drop keys when they are full (maxmemory-policy %s)", evicts)
+	}
+	if o.Databases.Merge && len(r.survey.dbs) > 1 && o.Conflict == pipeline.ConflictFail {
+		note("a name that is in several databases would be a conflict; that is not looked for")
+	}
+	for _, name := range sortedKeys(r.survey.planner.Result().ModuleTypes) {
+		if r.survey.planner.Result().ModuleTypes[name] == pipeline.AccessUnknown {
+			note("whether the target can load values of the module type %s is not known", showKey(name))
+		}
+	}
+	if r.checkpointFile != "" {
+		if _, err := os.Stat(r.checkpointFile); !errors.Is(err, os.ErrNotExist) {
+			note("there is a checkpoint: the import would go on from it, and this is the plan of the whole dump")
+		}
+	}
+	return list
+}

@@ -1,0 +1,84 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/element"
+)
+
+// decideBig is decide for a value that is too large to be held. It reads all of
+// it.
+func (p *Planner) decideBig(e *rdbparse.Entry, v *rdbparse.BigValue) (*rdbparse.Entry, Fate) {
+	f, im := &p.feeder, p.target.im
+	if e.Expires && e.ExpireAt <= im.clock.now.Load() {
+		return nil, FateExpired
+	}
+	b := bigValue{f: f, im: im, e: e, v: v}
+	reason, err := "", error(nil)
+	switch {
+	case e.Type.Kind == rdbparse.KindString, splits(e.Type):
+		reason, err = b.foretell()
+	default:
+		if refused := b.asIs(); refused != nil {
+			reason = refused.Error()
+		} else if raw, tooLong := v.Measure(int64(im.target.maxCommand)); tooLong != nil || b.payloadSize(raw) > int64(im.target.maxCommand) {
+			reason = b.tooLarge()
+		}
+	}
+	switch {
+	case errors.Is(err, errNothing) && b.faded > 0:
+		return nil, FateExpired
+	case errors.Is(err, errNothing):
+		return nil, FateFiltered
+	case errors.Is(err, element.ErrTooLong):
+		reason = tooLongPart(err)
+	case err != nil:
+		before := f.counts
+		return nil, p.unsent(before, f.damaged(e, err))
+	}
+	if reason != "" {
+		f.refuse(e, reason)
+		return nil, FateRefused
+	}
+	return e, FateAsIs
+}
+
+// foretell reads the elements of a value as writing it in pieces would, and
+// returns why it would be refused.
+func (b *bigValue) foretell() (reason string, err error) {
+	w := pieceWriter{b: b, r: element.OfBig(b.v, b.im.held)}
+	parts := 0
+	for w.r.Next() {
+		el := w.r.Element()
+		if size := max(el.Long, int64(len(el.Value))); el.Kind == element.Text && size > int64(b.im.target.maxCommand) {
+			return b.tooLarge(), nil
+		}
+		if el.Kind == element.Field && el.ExpireAt != 0 {
+			keep, err := w.expiry(el)
+			if err != nil {
+				return err.Error(), nil
+			}
+			w.expiring, w.names = w.expiring[:0], w.names[:0]
+			if !keep {
+				continue
+			}
+		}
+		parts++
+	}
+	b.faded = w.faded
+	if parts == 0 && w.r.Err() == nil {
+		return "", errNothing
+	}
+	return "", w.r.Err()
+}
+
+// tooLongPart says that a part of a value is longer than what is held.
+func tooLongPart(err error) string {
+	var long *element.LongError
+	if errors.As(err, &long) {
+		return fmt.Sprintf("a name in the value has %d bytes or more, which takes more --memory", long.Size)
+	}
+	return err.Error()
+}
