@@ -245,13 +245,10 @@ func (r *planRun) gets() []masterShare {
 func (r *planRun) notes() []string {
 	list := []string{}
 	note := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
-	keys, dump, evicts := int64(0), pipeline.AccessGranted, ""
+	keys, evicts := int64(0), ""
 	for i := range r.facts.Masters {
 		f := &r.facts.Masters[i]
 		keys += f.Keys
-		if f.Dump == pipeline.AccessDenied || f.Expiry == pipeline.AccessDenied {
-			dump = pipeline.AccessDenied
-		}
 		if f.Evicts() {
 			evicts = f.Policy
 		}
@@ -266,9 +263,6 @@ func (r *planRun) notes() []string {
 		case pipeline.ConflictSkip:
 			note("%s; those that the dump has too would be left as they are", there)
 		}
-	}
-	if dump == pipeline.AccessDenied && o.Conflict == pipeline.ConflictFail {
-		note("DUMP or PEXPIRETIME is not allowed: a key that exists cannot be compared, and would stop the import")
 	}
 	if evicts != "" {
 		note("masters drop keys when they are full (maxmemory-policy %s)", evicts)
