@@ -134,7 +134,7 @@ func (o Options) HeldValue() int {
 }
 
 // textLimit is how many bytes are held of a part of a value that is streamed.
-func (o Options) textLimit() int { return int(min(autoBig, o.Memory/heldShare)) }
+func (o Options) textLimit() int { return int(min(autoBig, o.withDefaults().Memory/heldShare)) }
 
 func (o Options) withDefaults() Options {
 	if o.Memory <= 0 {

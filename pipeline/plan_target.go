@@ -80,7 +80,7 @@ func Look(ctx context.Context, c *slotter.Cluster, opts Options) (*TargetFacts, 
 	if err != nil {
 		return nil, err
 	}
-	t := &TargetFacts{Map: m, Masters: make([]MasterFacts, len(m.Masters)), im: &Importer{cluster: c, opts: opts.withDefaults()}}
+	t := &TargetFacts{Map: m, Masters: make([]MasterFacts, len(m.Masters)), im: &Importer{cluster: c, opts: opts.withDefaults(), held: opts.textLimit()}}
 	t.Obstacle = t.im.preflight(ctx, m)
 	if info, err := c.Info(ctx, c.Seed().Addr, "cluster_info"); err == nil {
 		t.State = info["cluster_state"]
@@ -110,8 +110,8 @@ func Look(ctx context.Context, c *slotter.Cluster, opts Options) (*TargetFacts, 
 	}
 	t.im.setTarget(servers)
 	for i := range t.Masters {
-		if most := t.Masters[i].MaxBulk; most.Bytes > 0 && !most.Assumed {
-			t.im.target.maxCommand = int(min(int64(t.im.target.maxCommand), most.Bytes))
+		if f := &t.Masters[i]; f.MaxBulk.Bytes > 0 && f.ClientBuffer.Bytes > 0 {
+			t.im.target.maxCommand = int(min(int64(t.im.target.maxCommand), f.MaxBulk.Bytes, f.ClientBuffer.Bytes-queryBufferRest))
 		}
 	}
 	t.im.clock.set()

@@ -153,17 +153,19 @@ func TestLookPermissions(t *testing.T) {
 	if !lc.Version().AtLeast(7, 0) {
 		t.Skip("for the wording of Redis 7.0")
 	}
-	look := func(user string) (*pipeline.TargetFacts, *pipeline.MasterFacts) {
+	look := func(user string, conflict pipeline.Conflict) (*pipeline.TargetFacts, *pipeline.MasterFacts) {
 		target, err := slotter.ParseTarget(lc.URL())
 		noError(t, err)
 		c, err := slotter.Connect(t.Context(), target, slotter.Options{User: user, Password: user})
 		noError(t, err)
 		t.Cleanup(func() { _ = c.Close() })
-		facts, err := pipeline.Look(t.Context(), c, allOptions())
+		opts := allOptions()
+		opts.Conflict = conflict
+		facts, err := pipeline.Look(t.Context(), c, opts)
 		noError(t, err)
 		return facts, &facts.Masters[0]
 	}
-	all, f := look("")
+	all, f := look("", pipeline.ConflictFail)
 	const granted, denied = pipeline.AccessGranted, pipeline.AccessDenied
 	if all.Obstacle != nil || f.Restore != granted || f.Dump != granted || f.Expiry != granted || f.Config != granted || f.Functions != granted {
 		t.Errorf("%v, %+v", all.Obstacle, f)
@@ -171,14 +173,17 @@ func TestLookPermissions(t *testing.T) {
 	if free, limited := f.Free(); f.MaxBulk != (pipeline.Limit{Bytes: 16 << 20}) || f.Max != 100<<20 || !limited || free <= 0 || free >= f.Max || !f.ModulesKnown {
 		t.Errorf("%+v", f)
 	}
-	all, f = look("few")
+	if all, _ = look("few", pipeline.ConflictFail); !errors.Is(all.Obstacle, slotter.ErrNoPermission) {
+		t.Errorf("%v", all.Obstacle)
+	}
+	all, f = look("few", pipeline.ConflictSkip)
 	if all.Obstacle != nil || f.Restore != granted || f.Dump != denied || f.Expiry != denied || f.Config != denied || f.Functions != denied || f.ModulesKnown {
 		t.Errorf("%v, %+v", all.Obstacle, f)
 	}
 	if f.MaxBulk != (pipeline.Limit{Bytes: 512 << 20, Assumed: true}) || f.ClientBuffer != (pipeline.Limit{Bytes: 1 << 30, Assumed: true}) {
 		t.Errorf("%+v", f)
 	}
-	all, f = look("none")
+	all, f = look("none", pipeline.ConflictSkip)
 	if !errors.Is(all.Obstacle, slotter.ErrNoPermission) || f.Restore != denied || f.Err != nil {
 		t.Errorf("%v, %+v", all.Obstacle, f)
 	}
