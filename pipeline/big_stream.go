@@ -18,16 +18,14 @@ type streamWriter struct {
 	// The entries that groups wait for and that have been deleted from the
 	// stream, in order: a server takes a pending entry only if the stream has it,
 	// so it gets a stand-in until the groups are complete.
-	gone    []element.ID
-	next    int        // of gone
-	first   element.ID // of the stream's own entries
-	stoodIn bool
+	gone  []element.ID
+	next  int        // of gone
+	first element.ID // of the stream's own entries
 
 	group    []byte
 	pending  map[element.ID]delivery // of the group
 	consumer []byte
-	claims   []byte // ids of the claim being built, of a delivery
-	claim    delivery
+	claim    delivery // of the entries claimed by the command being built, ids
 	ids      []element.ID
 	counted  int64 // entries pending in the group
 }

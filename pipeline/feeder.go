@@ -16,6 +16,9 @@ type Feeder struct {
 	lanes   []*lane  // of db, by master; nil where none was needed yet
 	turn    []int    // by master, which of its lanes is next
 	filling []*batch // by master: the batch being filled, nil if none
+	// owner is routes.owner in half the memory, so that it leaves room in the
+	// processor's nearest cache; manyMasters stands for any that is larger.
+	owner [slotter.Slots]uint8
 
 	source databases
 	prefix []byte
@@ -200,11 +203,14 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	if r := f.im.routes.Load(); r != f.routes {
 		f.adopt(r)
 	}
-	m := f.routes.owner[slot]
+	m := int(f.owner[slot])
+	if m == manyMasters {
+		m = int(f.routes.owner[slot])
+	}
 	b := f.filling[m]
 	if b == nil || len(b.buf)+size > cap(b.buf) {
 		var err error
-		if b, err = f.nextBatch(int(m), size, e.Offset); err != nil {
+		if b, err = f.nextBatch(m, size, e.Offset); err != nil {
 			f.met--
 			f.counts.read--
 			return err
@@ -214,7 +220,7 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	b.cmds = append(b.cmds, command{offset: e.Offset, end: uint32(len(b.buf))})
 	b.open++
 	if size > f.im.batchSize {
-		return f.handOver(int(m)) // it must not wait while it holds so much memory
+		return f.handOver(m) // it must not wait while it holds so much memory
 	}
 	return nil
 }
@@ -291,6 +297,9 @@ func (f *Feeder) takeBatch(size int) (*batch, error) {
 	return b, nil
 }
 
+// manyMasters is what Feeder.owner holds where it has no room for the index.
+const manyMasters = 255
+
 // adopt makes r the routes by which f sends. What is in open batches goes to
 // where it was meant to go, and comes back with MOVED if that is wrong.
 func (f *Feeder) adopt(r *routes) {
@@ -300,6 +309,9 @@ func (f *Feeder) adopt(r *routes) {
 	f.lanes = make([]*lane, n)
 	f.turn = make([]int, n)
 	f.filling = make([]*batch, n)
+	for slot, m := range r.owner {
+		f.owner[slot] = uint8(min(m, manyMasters))
+	}
 }
 
 // prefixedSlot returns the slot of a key behind the prefix.

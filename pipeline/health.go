@@ -54,7 +54,13 @@ func (im *Importer) watch() {
 		im.mu.Lock()
 		for _, l := range im.lanes {
 			c := l.conn.Load()
-			if c == nil || c.waiting.Load() == 0 || c.quiet(now) < silenceLimit || c.probing.Swap(true) {
+			if c == nil || c.waiting.Load() == 0 {
+				continue
+			}
+			if c.quiet(now) > stallLimit {
+				c.low.set(1) // whatever has come is to be heard
+			}
+			if c.quiet(now) < silenceLimit || c.probing.Swap(true) {
 				continue
 			}
 			im.work.Go(c.probe)

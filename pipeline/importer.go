@@ -84,9 +84,11 @@ type Importer struct {
 const (
 	minBatch = 8 << 10
 	maxBatch = 256 << 10
-	// batchesPerLane is how many batches a lane should have in flight, at the
-	// least, before batches are made larger.
-	batchesPerLane = 8
+	// batchesPerLane is how many batches a lane should have, at the least, before
+	// batches are made larger: one that is filled, one that is written, and two on
+	// their way. With hundreds of lanes more of them would be so small that handing
+	// them on costs more than filling them.
+	batchesPerLane = 4
 )
 
 // New readies an import into cluster: it learns the slot map and what the

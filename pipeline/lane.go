@@ -90,10 +90,7 @@ func (l *lane) giveBack(b *batch, err error) {
 func (l *lane) serve(conn net.Conn, b *batch) {
 	stop := context.AfterFunc(l.im.ctx, func() { _ = conn.Close() })
 	defer stop()
-	c := &connection{lane: l, conn: conn, flight: newQueue(), written: make(chan struct{}), broken: make(chan struct{})}
-	c.replies = newReplyReader(conn)
-	c.replies.arrived = c.arrived
-	c.heard.Store(time.Now().UnixNano())
+	c := newConnection(l, conn)
 	l.conn.Store(c)
 	defer l.conn.Store(nil)
 	l.im.work.Go(c.read)
@@ -128,20 +125,48 @@ type connection struct {
 	moved   atomic.Int64 // when something was last written
 	probing atomic.Bool
 	broke   atomic.Pointer[error]
+	behind  atomic.Int64 // commands of the batches in flight
+	low     *lowWater
+
+	// Of the reader: what replies.taken will be, at the least, when the batch that
+	// it is at is answered.
+	answered int64
 
 	// Of the reader, with Options.WaitReplicas: batches that the master has
 	// accepted and the replicas have not confirmed.
 	unconfirmed []*batch
 }
 
+func newConnection(l *lane, conn net.Conn) *connection {
+	c := &connection{lane: l, conn: conn, flight: newQueue(), written: make(chan struct{}), broken: make(chan struct{}), low: newLowWater(conn)}
+	c.replies = newReplyReader(conn)
+	c.replies.expect, c.replies.arrived = c.expect, c.arrived
+	c.heard.Store(time.Now().UnixNano())
+	return c
+}
+
+// begin readies the reader for the replies to a batch of n commands.
+func (c *connection) begin(n int) {
+	c.behind.Add(-int64(n))
+	c.answered = c.replies.taken + int64(n)
+}
+
 // arrived is called when replies have been read, before they are looked at. An
 // error says that they are not to be believed.
 func (c *connection) arrived() error {
 	now := time.Now().UnixNano()
-	if before := c.heard.Swap(now); time.Duration(now-before) > stallLimit {
+	before := c.heard.Swap(now)
+	c.low.waited(time.Duration(now - before))
+	if time.Duration(now-before) > stallLimit {
 		return c.confirm()
 	}
 	return nil
+}
+
+// expect is called before replies are read.
+func (c *connection) expect() {
+	owed := max(0, c.answered-c.replies.taken) + c.behind.Load()
+	c.low.expect(leastReply*int(owed) - (c.replies.to - c.replies.from))
 }
 
 // write writes batches until the connection breaks.
@@ -162,6 +187,9 @@ func (c *connection) write(b *batch) error {
 				b.written = time.Now()
 			}
 			err := c.writeBatch(b)
+			if err == nil {
+				c.behind.Add(int64(b.sent()))
+			}
 			c.flight.put(b)
 			if err != nil {
 				return err
@@ -276,6 +304,7 @@ func (c *connection) read() {
 		}
 		l.flying.Add(-int64(b.sent()))
 		if failed == nil {
+			c.begin(b.sent())
 			if failed = c.settle(b); failed != nil {
 				if p := c.broke.Load(); p != nil {
 					failed = *p

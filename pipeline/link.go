@@ -48,9 +48,7 @@ func (im *Importer) dialLink(addr string, db uint32, n int) (*link, error) {
 	if err != nil {
 		return &link{lane: l}, err
 	}
-	c := &connection{lane: l, conn: conn, replies: newReplyReader(conn)}
-	c.replies.arrived = c.arrived
-	c.heard.Store(time.Now().UnixNano())
+	c := newConnection(l, conn)
 	k := &link{im: im, lane: l, c: c, wire: wire{addr: addr, replies: c.replies}}
 	k.buf = make([]byte, 0, linkChunk+pieceBytes)
 	k.stop = context.AfterFunc(im.ctx, func() { _ = conn.Close() })

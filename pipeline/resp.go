@@ -23,12 +23,17 @@ type replyReader struct {
 	from, to int
 	big      []byte // a bulk reply that does not fit into buf
 
-	// arrived is called after each read, before the bytes are looked at.
+	// taken counts the replies taken out.
+	taken int64
+
+	// expect is called before each read, arrived after it, before the bytes are
+	// looked at.
+	expect  func()
 	arrived func() error
 }
 
 func newReplyReader(src io.Reader) *replyReader {
-	return &replyReader{src: src, buf: make([]byte, replyBuffer), arrived: func() error { return nil }}
+	return &replyReader{src: src, buf: make([]byte, replyBuffer), expect: func() {}, arrived: func() error { return nil }}
 }
 
 // fill reads more bytes behind those that are there.
@@ -41,6 +46,7 @@ func (r *replyReader) fill() error {
 	if r.to == len(r.buf) {
 		return fmt.Errorf("%w: a line of more than %d bytes", errProtocol, len(r.buf))
 	}
+	r.expect()
 	n, err := r.src.Read(r.buf[r.to:])
 	r.to += n
 	if n > 0 {
@@ -64,6 +70,7 @@ func (r *replyReader) oks(most int) int {
 		n++
 	}
 	r.from += 5 * n
+	r.taken += int64(n)
 	return n
 }
 
@@ -106,6 +113,7 @@ func (r *replyReader) next() (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	r.taken++
 	switch line[0] {
 	case '+', '-', ':':
 		return reply{kind: line[0], text: line[1:]}, nil

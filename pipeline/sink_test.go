@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/rdbimport/rdbimport/bench/dataset"
 	"github.com/rdbimport/rdbimport/rdbparse"
@@ -16,6 +17,12 @@ import (
 // newSink returns an Importer whose lanes lead nowhere: what is put into them
 // goes straight back into the pool. stop ends it.
 func newSink(masters int, opts Options) (im *Importer, stop func()) {
+	return newSinkAway(masters, 0, opts)
+}
+
+// newSinkAway is newSink for masters so far away that what is put into a lane
+// comes back after rtt.
+func newSinkAway(masters int, rtt time.Duration, opts Options) (im *Importer, stop func()) {
 	opts.Databases.Only = AllDatabases
 	im = &Importer{opts: opts.withDefaults(), redo: newQueue(), stopped: make(chan struct{}),
 		byPlace: make(map[place]*lane), paces: make(map[string]*pace)}
@@ -44,7 +51,11 @@ func newSink(masters int, opts Options) (im *Importer, stop func()) {
 		l := newLane(im, p, int32(len(im.lanes)))
 		im.lanes = append(im.lanes, l)
 		im.byPlace[p] = l
-		im.work.Go(l.swallow)
+		if rtt > 0 {
+			im.work.Go(func() { l.swallowAfter(rtt) })
+		} else {
+			im.work.Go(l.swallow)
+		}
 	}
 	return im, func() {
 		im.cancel(nil)
@@ -61,6 +72,32 @@ func (l *lane) swallow() {
 		}
 		select {
 		case <-l.queue.ready:
+		case <-l.im.ctx.Done():
+			return
+		}
+	}
+}
+
+// swallowAfter does so with each batch a time rtt later.
+func (l *lane) swallowAfter(rtt time.Duration) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for away := newQueue(); ; {
+		for b := l.queue.take(); b != nil; b = l.queue.take() {
+			b.due = time.Now().Add(rtt)
+			away.put(b)
+		}
+		for away.first != nil && time.Until(away.first.due) <= 0 {
+			l.im.put(away.take())
+		}
+		wait := time.Hour
+		if away.first != nil {
+			wait = time.Until(away.first.due)
+		}
+		timer.Reset(wait)
+		select {
+		case <-l.queue.ready:
+		case <-timer.C:
 		case <-l.im.ctx.Done():
 			return
 		}
@@ -89,20 +126,26 @@ func benchDump(tb testing.TB) []byte {
 func BenchmarkFeed(b *testing.B) {
 	dump := benchDump(b)
 	for _, masters := range []int{3, 30, 300} {
-		b.Run(fmt.Sprintf("masters=%d", masters), func(b *testing.B) {
-			im, stop := newSink(masters, Options{})
-			defer stop()
-			f := im.NewFeeder()
-			b.SetBytes(int64(len(dump)))
-			b.ReportAllocs()
-			for b.Loop() {
-				f.NewSource()
-				if err := f.Feed(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{})); err != nil {
-					b.Fatal(err)
-				}
+		for _, rtt := range []time.Duration{0, 50 * time.Millisecond} {
+			name := fmt.Sprintf("masters=%d", masters)
+			if rtt > 0 {
+				name += fmt.Sprintf("/away=%v", rtt)
 			}
-			b.ReportMetric(float64(im.stats.read.Load())/b.Elapsed().Seconds()/1e6, "Mkeys/s")
-		})
+			b.Run(name, func(b *testing.B) {
+				im, stop := newSinkAway(masters, rtt, Options{})
+				defer stop()
+				f := im.NewFeeder()
+				b.SetBytes(int64(len(dump)))
+				b.ReportAllocs()
+				for b.Loop() {
+					f.NewSource()
+					if err := f.Feed(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{})); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(im.stats.read.Load())/b.Elapsed().Seconds()/1e6, "Mkeys/s")
+			})
+		}
 	}
 }
 

@@ -1,0 +1,89 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/rdbimport/rdbimport/bench/dataset"
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/pipeline/internal/proxy"
+	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/slotter"
+	"github.com/rdbimport/rdbimport/slotter/localcluster"
+)
+
+// TestRoundTrip expects a cluster 50 ms away to be kept as busy as one that is
+// near: at least 80 % of the keys a second, between the first quarter and the last
+// of a dump. Both are behind the proxy, which takes its share of the processors,
+// and measured in turn, because other programs take theirs. The dumps are several
+// times as large as what is in flight.
+func TestRoundTrip(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a minute")
+	}
+	const away, least, pairs = 50 * time.Millisecond, 0.8, 3
+	lc := start(t, localcluster.Options{})
+	for _, set := range []struct {
+		name  string
+		keys  int
+		write func(w io.Writer, keys int, seed uint64) (dataset.Stats, error)
+	}{
+		{"small", 1_000_000, dataset.Small},
+		{"mixed", 400_000, dataset.Mixed},
+	} {
+		t.Run(set.name, func(t *testing.T) {
+			var dump bytes.Buffer
+			if _, err := set.write(&dump, set.keys, 1); err != nil {
+				t.Fatal(err)
+			}
+			measure := func(rtt time.Duration) float64 {
+				flush(t, lc)
+				g, c := behind(t, lc, 1)
+				g.Set(proxy.Plan{RTT: rtt})
+				return steadyRate(t, c, dump.Bytes(), set.keys)
+			}
+			var near, far, ratios []float64
+			for range pairs {
+				near, far = append(near, measure(0)), append(far, measure(away))
+				ratios = append(ratios, far[len(far)-1]/near[len(near)-1])
+			}
+			slices.Sort(ratios)
+			median, best := ratios[pairs/2], slices.Max(far)/slices.Max(near)
+			t.Logf("keys/s near %.0f, %v away %.0f: median of the ratios %.2f, ratio of the best %.2f", near, away, far, median, best)
+			if max(median, best) < least {
+				t.Errorf("%v away it is %.2f times as fast as near, and %.2f at its best", away, median, best)
+			}
+		})
+	}
+}
+
+// steadyRate imports a dump of n keys and returns how many arrive in a second
+// between the first quarter and the last.
+func steadyRate(t *testing.T, c *slotter.Cluster, dump []byte, n int) float64 {
+	t.Helper()
+	im, err := pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fed := make(chan error, 1)
+	go func() { fed <- im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{})) }()
+	arrived := func(least int) (have int64, at time.Time) {
+		await(t, "keys to arrive", func() bool {
+			have = im.Snapshot().Restored
+			return have >= int64(least)
+		})
+		return have, time.Now()
+	}
+	first, from := arrived(n / 4)
+	last, to := arrived(n / 4 * 3)
+	if err := <-fed; err != nil {
+		t.Error(err)
+	}
+	if res, err := im.Close(); err != nil || res.Restored != int64(n) && res.Restored+res.Expired != int64(n) {
+		t.Errorf("%v: %+v", err, res)
+	}
+	return float64(last-first) / to.Sub(from).Seconds()
+}
