@@ -56,6 +56,7 @@ type batch struct {
 	open  int   // commands that are not settled
 	acked int   // of these, how many wait for replicas
 	large int64 // bytes of Importer.large that it has
+	held  int64 // bytes that are counted in Importer.memory
 
 	// low is the offset in the dump of the first command while any is open, none
 	// otherwise. It is read by others.

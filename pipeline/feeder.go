@@ -23,6 +23,7 @@ type Feeder struct {
 	source databases
 	prefix []byte
 	counts feedCounts
+	held   int64 // bytes that are counted in Importer.memory
 
 	index   int // among the Feeders
 	scanner *rdbparse.Scanner
@@ -146,7 +147,10 @@ func (f *Feeder) Flush() {
 }
 
 // publish lets Snapshot see the counts.
-func (f *Feeder) publish() { f.im.stats.addFeed(&f.counts) }
+func (f *Feeder) publish() {
+	f.im.stats.addFeed(&f.counts)
+	f.im.memory.hold(&f.held, f.size())
+}
 
 // key renders one key. This is the path of every key: it allocates nothing,
 // takes no lock and asks no clock.
@@ -232,6 +236,7 @@ func (f *Feeder) handOver(m int) error {
 		return nil
 	}
 	f.filling[m] = nil
+	f.im.memory.hold(&b.held, b.size())
 	err := f.im.limit(len(b.buf), len(b.cmds))
 	b.lane.queue.put(b)
 	f.publish()
@@ -294,6 +299,7 @@ func (f *Feeder) takeBatch(size int) (*batch, error) {
 	case cap(b.buf) == 0:
 		b.buf = make([]byte, 0, im.batchSize)
 	}
+	im.memory.hold(&b.held, b.size())
 	return b, nil
 }
 

@@ -50,10 +50,11 @@ type Importer struct {
 	evictedBefore       map[string]int64 // by address
 	fullOnce            sync.Once
 
-	stats stats
-	clock clock
-	marks marks
-	libs  libraries
+	stats  stats
+	memory memory
+	clock  clock
+	marks  marks
+	libs   libraries
 
 	// Of values too large to be held: how many bytes of one are, and their keys
 	// on the target that nobody has taken the name of yet, or that came to nothing.
@@ -151,7 +152,8 @@ func (im *Importer) makePool(masters int) {
 	im.large = semaphore.NewWeighted(half)
 	im.largeMax = half
 	im.batchSize = int(min(max(half/int64(batchesPerLane*lanes), minBatch), maxBatch))
-	n := int(min(max(half/int64(im.batchSize), int64(2*lanes+2)), maxBatches))
+	// Small keys take a quarter more than their commands.
+	n := int(min(max(half/int64(im.batchSize+im.batchSize/4), int64(2*lanes+2)), maxBatches))
 	im.pool = make(chan *batch, maxBatches)
 	im.growPool(n)
 }
@@ -173,6 +175,7 @@ func (im *Importer) put(b *batch) {
 		im.large.Release(b.large)
 	}
 	b.reset(im.batchSize)
+	im.memory.hold(&b.held, b.size())
 	im.pool <- b
 }
 

@@ -93,6 +93,8 @@ func (l *lane) serve(conn net.Conn, b *batch) {
 	c := newConnection(l, conn)
 	l.conn.Store(c)
 	defer l.conn.Store(nil)
+	l.im.memory.add(replyBuffer)
+	defer l.im.memory.add(-replyBuffer)
 	l.im.work.Go(c.read)
 	err := c.write(b)
 	if err != nil {

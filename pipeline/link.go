@@ -35,6 +35,8 @@ const (
 	// a master has time for others between two of them.
 	pieceBytes = 32 << 10
 	pieceParts = 1024
+	// linkSize is about what the buffers of a link take.
+	linkSize = replyBuffer + linkChunk + 2*pieceBytes
 )
 
 // dialLink opens a link to the master at addr. n tells the links to the same
@@ -51,6 +53,7 @@ func (im *Importer) dialLink(addr string, db uint32, n int) (*link, error) {
 	c := newConnection(l, conn)
 	k := &link{im: im, lane: l, c: c, wire: wire{addr: addr, replies: c.replies}}
 	k.buf = make([]byte, 0, linkChunk+pieceBytes)
+	im.memory.add(linkSize)
 	k.stop = context.AfterFunc(im.ctx, func() { _ = conn.Close() })
 	l.conn.Store(c)
 	return k, nil
@@ -84,6 +87,7 @@ func (k *link) close() {
 		return
 	}
 	k.stop()
+	k.im.memory.add(-linkSize)
 	k.lane.conn.Store(nil)
 	_ = k.c.conn.Close()
 }

@@ -44,6 +44,10 @@ type Result struct {
 	Losses    []Loss // what masters had accepted and may have lost
 	Evicted   int64  // keys that the target evicted meanwhile, by whatever cause
 
+	// PeakMemory is the most bytes that were held at any time in buffers: batches,
+	// replies, what is read and framed.
+	PeakMemory int64
+
 	Masters []MasterResult
 	Errors  []ErrorCount
 }
@@ -162,7 +166,8 @@ func (im *Importer) Snapshot() Result {
 		Retries: s.retries.Load(), Redirects: s.redirects.Load(), Reconnects: s.reconnects.Load(),
 		Functions: s.functions.Load(), Scripts: s.scripts.Load(), Libraries: s.librariesFailed.Load(), ModuleAux: s.moduleAux.Load(), KeyDBExtra: s.keydbExtra.Load(),
 		Duration: time.Since(im.started), Waited: time.Duration(s.waited.Load()), Limited: time.Duration(s.limited.Load()),
-		Paced: s.paced.Load(), Failovers: s.failovers.Load(), Evicted: s.evicted.Load(),
+		PeakMemory: im.memory.peak.Load(),
+		Paced:      s.paced.Load(), Failovers: s.failovers.Load(), Evicted: s.evicted.Load(),
 	}
 	byAddr := make(map[string]MasterResult)
 	last, m := im.draining.Load(), im.slotMap.Load()

@@ -138,6 +138,11 @@ func (s *Scanner) Checksum() Checksum { return s.checksum }
 // Offset returns how many bytes of the dump have been read.
 func (s *Scanner) Offset() int64 { return s.w.Offset() }
 
+// Held returns how many bytes the Scanner's buffers take.
+func (s *Scanner) Held() int {
+	return s.w.Size() + cap(s.keyBuf) + cap(s.valueBuf) + cap(s.metaBuf)
+}
+
 // Rest returns what has been read from the source beyond the dump's end, once
 // Next has returned false.
 func (s *Scanner) Rest() []byte {

@@ -28,6 +28,7 @@ type jsonSummary struct {
 	Reconnects       int64        `json:"reconnects"`
 	Failovers        int64        `json:"failovers"`
 	Paced            int64        `json:"paced"`                // times that a master was held back for its replicas
+	PeakMemoryBytes  int64        `json:"peak_memory_bytes"`    // of all that --memory is the budget for
 	LimitedBy        *jsonLimit   `json:"limited_by,omitempty"` // absent if nothing was imported
 	FunctionsLoaded  int64        `json:"functions_loaded"`
 	ScriptsLoaded    int64        `json:"scripts_loaded"`
@@ -99,7 +100,7 @@ func writeJSON(w io.Writer, s *summary) {
 		KeysFiltered: s.Filtered, KeysFailed: s.Failed, KeysUnsettled: s.Unsettled, KeysBig: s.Big,
 		KeysBefore: s.before.Keys, KeysEvicted: s.evicted(),
 		BytesRead: s.bytesRead, DurationSeconds: rounded(s.duration.Seconds()),
-		Retries: s.Retries, Redirects: s.Redirects, Reconnects: s.Reconnects, Failovers: s.Failovers, Paced: s.Paced,
+		Retries: s.Retries, Redirects: s.Redirects, Reconnects: s.Reconnects, Failovers: s.Failovers, Paced: s.Paced, PeakMemoryBytes: s.PeakMemory + s.ahead,
 		FunctionsLoaded: s.Functions, ScriptsLoaded: s.Scripts, ModuleAuxSkipped: s.ModuleAux,
 		Checksum: s.checksum.String(), Sources: []jsonSource{}, Masters: []jsonMaster{}, Errors: jsonErrors(s.refusals()), Losses: []jsonLoss{}, ExitCode: s.code,
 	}

@@ -25,6 +25,9 @@ func (s *summary) addSources(list []*sourceRun, drain time.Duration) {
 			s.sources = append(s.sources, sourceResult{name: src.name, checksum: rdbparse.ChecksumOK})
 			continue
 		}
+		if src.in != nil && src.in.ahead != nil {
+			s.ahead += aheadSize * aheadDepth
+		}
 		res := sourceResult{name: src.name, keys: src.keys, bytes: src.bytes() - src.skipped, checksum: src.checksum}
 		if !src.began.IsZero() {
 			res.duration = src.ended.Sub(src.began)

@@ -22,6 +22,7 @@ type summary struct {
 	limit     time.Duration // of it, waiting because of a rate that the user set
 	checksum  rdbparse.Checksum
 	seen      bool    // checksum is that of a dump
+	ahead     int64   // bytes of the buffers for reading ahead
 	behind    int64   // writing commands behind dumps, which are not applied
 	before    earlier // what earlier runs of the import have done
 

@@ -109,6 +109,14 @@ func (w *Window) SetLimit(n int) { w.limit = n }
 // Buffered returns the bytes at hand behind the cursor.
 func (w *Window) Buffered() []byte { return w.b[w.i:] }
 
+// Size returns how many bytes the buffers of w take.
+func (w *Window) Size() int {
+	if cap(w.b) == cap(w.home) {
+		return cap(w.b)
+	}
+	return cap(w.b) + cap(w.home)
+}
+
 // Advance moves the cursor over n bytes, which must be at hand.
 func (w *Window) Advance(n int) { w.i += n }
 
