@@ -26,7 +26,7 @@ var noValues = map[string][]string{
 // any will do, or where only what stands behind it can tell.
 var noTexts = map[string][]string{
 	"on-conflict": {"never", ""}, "on-error": {"panic", ""}, "on-oom": {"panic", ""}, "progress": {"loud", ""},
-	"db-prefix": {""}, "errors": {""}, "checkpoint": {""}, "spool": {""},
+	"cleanup": {"everything", ""}, "db-prefix": {""}, "errors": {""}, "checkpoint": {""}, "spool": {""},
 	"map":  {"10.0.0.1:7001", "=", "", "a:1=b"},
 	"user": nil, "sni": nil, "cacert": nil, "cert": nil, "key": nil, "report": nil, "server": nil,
 	"target": nil, // may hold a password, and is not shown

@@ -96,8 +96,7 @@ type Census struct {
 	prefix *prefixTable
 	reader *element.Reader
 	key    Key
-	big    rdbparse.Entry // a value that is not held, until its end is known
-	bigKey []byte
+	stated int64 // elements of a value that is not held, as it says
 }
 
 // New returns a Census of nothing.
@@ -155,23 +154,20 @@ func (c *Census) Read(sc *rdbparse.Scanner) (Dump, error) {
 }
 
 func (c *Census) scan(sc *rdbparse.Scanner, d *Dump) error {
-	waiting := false // for the end of a big value
 	for n := int64(1); sc.Next(); n++ {
 		e := sc.Entry()
-		if waiting {
-			waiting = false
-			if err := c.add(&c.big, e.Offset-c.big.Offset); err != nil {
-				return err
-			}
-		}
 		switch {
 		case e.Record != rdbparse.RecordKey:
 			c.note(e, d)
 		case e.Big:
-			waiting = true
-			c.bigKey = append(c.bigKey[:0], e.Key...)
-			c.big = *e
-			c.big.Key, c.big.Meta, c.big.Fields = c.bigKey, nil, nil
+			v := sc.BigValue()
+			c.stated = statedBy(e, v)
+			if v.Skip() != nil {
+				return sc.Err()
+			}
+			if err := c.add(e, sc.Offset()-e.Offset); err != nil {
+				return err
+			}
 		default:
 			size := sc.Offset() - e.Offset
 			if size <= c.plain && !e.Expires && e.DB == c.db && e.Type.Kind != rdbparse.KindModule {
@@ -191,24 +187,7 @@ func (c *Census) scan(sc *rdbparse.Scanner, d *Dump) error {
 			}
 		}
 	}
-	if waiting {
-		if err := c.add(&c.big, max(0, sc.Offset()-footer(sc)-c.big.Offset)); err != nil {
-			return err
-		}
-	}
 	return sc.Err()
-}
-
-// footer returns how many of the bytes read do not belong to the last key: the
-// EOF opcode, and since version 5 a checksum.
-func footer(sc *rdbparse.Scanner) int64 {
-	switch {
-	case sc.Checksum() == rdbparse.ChecksumPending: // the end was not reached
-		return 0
-	case sc.Checksum() == rdbparse.ChecksumNone:
-		return 1
-	}
-	return 9
 }
 
 // add counts a key whose record has so many bytes. What can be derived from other

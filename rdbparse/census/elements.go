@@ -12,23 +12,18 @@ import (
 const unknown = -1
 
 // elements returns how many elements a value has: items, members, fields or
-// entries; unknown for strings, for what cannot be opened and for values that
-// are not held. A count that stands in the value is taken from there; packed
-// values are walked.
+// entries; unknown for strings and for what cannot be opened. A count that stands in
+// the value is taken from there; packed values are walked, if they are held.
 func (c *Census) elements(e *rdbparse.Entry) int64 {
-	if e.Big || e.Value == nil {
+	switch {
+	case e.Big:
+		return c.stated
+	case e.Value == nil, e.Type.Type == rdbparse.TypeString:
 		return unknown
 	}
 	w := window.Of(e.Value)
-	switch e.Type.Type {
-	case rdbparse.TypeString:
-		return unknown
-	case rdbparse.TypeList, rdbparse.TypeSet, rdbparse.TypeHash, rdbparse.TypeZSet, rdbparse.TypeZSet2,
-		rdbparse.TypeHash2, rdbparse.TypeHashMetadataPreGA:
-		return stated(w)
-	case rdbparse.TypeHashMetadata: // behind the earliest expiry
-		w.Skip(8)
-		return stated(w)
+	if n, ok := statedFirst(w, e.Type.Type); ok {
+		return n
 	}
 	if e.Type.Kind == rdbparse.KindStream { // behind the listpacks, each with its first ID
 		if n := w.Len(); n < math.MaxUint64/2 {
@@ -37,6 +32,32 @@ func (c *Census) elements(e *rdbparse.Entry) int64 {
 		return stated(w)
 	}
 	return c.walk(e)
+}
+
+// statedFirst returns the number of elements of a type whose values begin with
+// it.
+func statedFirst(w *window.Window, t rdbparse.Type) (n int64, ok bool) {
+	switch t {
+	case rdbparse.TypeHashMetadata: // behind the earliest expiry
+		w.Skip(8)
+		return stated(w), true
+	case rdbparse.TypeList, rdbparse.TypeSet, rdbparse.TypeHash, rdbparse.TypeZSet, rdbparse.TypeZSet2,
+		rdbparse.TypeHash2, rdbparse.TypeHashMetadataPreGA:
+		return stated(w), true
+	}
+	return unknown, false
+}
+
+// statedBy does the same for a value that is not held. It stays at its first
+// byte.
+func statedBy(e *rdbparse.Entry, v *rdbparse.BigValue) int64 {
+	w := v.Window()
+	w.Mark()
+	n, _ := statedFirst(w, e.Type.Type)
+	if v.Rewind() != nil {
+		return unknown // the dump ends there
+	}
+	return n
 }
 
 // stated returns the length at the cursor.
