@@ -61,6 +61,8 @@ type batch struct {
 	// low is the offset in the dump of the first command while any is open, none
 	// otherwise. It is read by others.
 	low atomic.Int64
+	// feeder is the one that has filled it last.
+	feeder atomic.Pointer[Feeder]
 
 	how  sending
 	part []int32   // the commands that go out this time; nil for all

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
@@ -25,17 +26,20 @@ type bigValue struct {
 
 	k *link // to the master, nil while there is none
 	// temp is the key in which the value is collected, nil if there is none, and
-	// whole tells that all of it is there: parts elements, of which at most fading
-	// may expire on their own.
-	temp          []byte
-	whole         bool
-	parts, fading int64
-	attempts      int
+	// whole tells that all of it is there: parts elements, of which those that
+	// fading counts expire on their own.
+	temp     []byte
+	whole    bool
+	parts    int64
+	fading   fading
+	attempts int
 	// uncertain tells that the last command was sent and its answer never came.
 	uncertain bool
 	faded     int64 // fields that had expired
 	mismatch  int   // attempts whose cardinality was wrong
 	lastCard  int64 // of the last of them
+	broken    int   // connections that broke while they were at it
+	waited    int   // times that its slot was on its way to another master
 }
 
 // big brings the value of e, which is Big, to its master, and settles the key.
@@ -54,6 +58,11 @@ func (f *Feeder) big(e *rdbparse.Entry) error {
 	}
 	if err := im.limit(0, 1); err != nil {
 		return f.unread(err)
+	}
+	if e.Meta != nil && !im.target.keyMeta {
+		f.converted = *e
+		e = &f.converted
+		e.Meta = nil
 	}
 	b := &bigValue{f: f, im: im, e: e, v: f.scanner.BigValue()}
 	b.name = append(append(b.name, f.prefix...), e.Key...)
@@ -110,10 +119,7 @@ func (b *bigValue) rest(try int) error {
 // attempt tries to bring the value to its master, from where an earlier attempt
 // has left it.
 func (b *bigValue) attempt() error {
-	r := b.im.routes.Load()
-	k, err := b.f.linkTo(r.masters[r.owner[b.slot]])
-	b.k = k
-	if err != nil {
+	if err := b.connect(); err != nil {
 		return err
 	}
 	if b.whole {
@@ -128,6 +134,13 @@ func (b *bigValue) attempt() error {
 		}
 	}
 	return b.write()
+}
+
+// connect makes k a link to the master of the key.
+func (b *bigValue) connect() (err error) {
+	r := b.im.routes.Load()
+	b.k, err = b.f.linkTo(r.masters[r.owner[b.slot]])
+	return err
 }
 
 // exists finds out whether the key is on the target, and settles it by the
@@ -147,13 +160,12 @@ func (b *bigValue) exists() (bool, error) {
 	case err != nil:
 		return false, err
 	case differs == "" && b.uncertain:
-		b.accepted()
-		return true, nil
+		return true, b.arrived()
 	case differs == "" || b.im.opts.Conflict == ConflictSkip:
 		b.settled(&b.im.stats.existing)
 		return true, nil
 	case b.im.opts.Conflict == ConflictReplace:
-		return false, nil
+		return false, b.connect() // the link was given up
 	}
 	b.refuse("exists with another value")
 	return true, &ConflictError{Key: b.name, Addr: b.k.addr, Reason: differs}
@@ -215,7 +227,43 @@ func (b *bigValue) judge(err error) (again bool, _ error) {
 	}
 	b.im.stats.reconnects.Add(1)
 	b.im.trouble(b.k.lane, err)
+	return b.tooOften(err)
+}
+
+// How often the connection may break in mid-value before that is said, and before
+// it is given up: each time the value begins anew, so that a line that does not
+// last as long as the value takes never brings it.
+const (
+	warnBroken = 5
+	mostBroken = 200
+)
+
+// tooOften counts connections that broke while they were at the value, because of
+// err, and gives up in the end.
+func (b *bigValue) tooOften(err error) (again bool, _ error) {
+	if b.k.c == nil {
+		return true, nil // there was none
+	}
+	switch b.broken++; b.broken {
+	case warnBroken:
+		b.im.opts.Warn(fmt.Sprintf("key %q: the connection to %s broke %d times while its value was on its way, which begins anew each time: %v",
+			b.name, b.k.addr, b.broken, err))
+	case mostBroken:
+		return false, b.f.unread(fmt.Errorf("%w: key %q: the connection to %s broke %d times while its value was on its way: %w",
+			ErrNoProgress, b.name, b.k.addr, b.broken, err))
+	}
 	return true, nil
+}
+
+// warnWaited is after how many tries, each about longPause after the one before,
+// it is said that a slot is waited for.
+const warnWaited = 15
+
+// waitsForSlot counts tries that failed because the slot is on its way.
+func (b *bigValue) waitsForSlot() {
+	if b.waited++; b.waited == warnWaited {
+		b.im.opts.Warn(fmt.Sprintf("key %q: slot %d is being migrated, its value waits until that is over", b.name, b.slot))
+	}
 }
 
 // judgeReply does the same for an error in a reply.
@@ -226,9 +274,14 @@ func (b *bigValue) judgeReply(err *replyError) (again bool, _ error) {
 		im.stats.redirects.Add(1)
 		if announced, ok := redirect(text); ok && act == actMoved {
 			im.movedTo(map[uint16]string{b.slot: im.cluster.Resolve(announced, err.addr)})
+		} else {
+			b.waitsForSlot()
 		}
 		return true, nil
 	case actLoading, actExists:
+		if strings.HasPrefix(err.text, "TRYAGAIN") {
+			b.waitsForSlot()
+		}
 		return true, nil
 	case actLater:
 		im.trouble(b.k.lane, err)
@@ -241,6 +294,9 @@ func (b *bigValue) judgeReply(err *replyError) (again bool, _ error) {
 		return false, b.f.unread(im.full(err.addr, b.name))
 	case actStopAuth:
 		return false, b.f.unread(fmt.Errorf("%w: %w", slotter.ErrAuth, err))
+	}
+	if b.e.Type.Kind == rdbparse.KindStream && b.temp != nil && lostStream(err.text) {
+		return b.judge(b.lost("the target keeps losing parts of it: " + err.text))
 	}
 	if deniesCommand(text) {
 		return false, b.f.unread(fmt.Errorf("%w: %w (large values are written in pieces)", slotter.ErrNoPermission, err))
@@ -281,6 +337,31 @@ func (b *bigValue) settled(count interface{ Add(int64) int64 }) { count.Add(1) }
 func (b *bigValue) accepted() {
 	b.im.stats.restored.Add(1)
 	b.k.lane.keys.Add(1)
+	b.k.lane.bytes.Add(b.k.written)
+	b.k.written = 0
+}
+
+// arrived counts a key as restored of which it has turned out that it was, once
+// the replicas have it. They are asked about a write of this connection, so there
+// has to be one.
+func (b *bigValue) arrived() error {
+	if b.im.wait != nil {
+		b.newTemporary()
+		b.k.begin("SET", b.temp)
+		b.k.word("")
+		if err := b.k.command(); err != nil {
+			return err
+		}
+		b.k.begin(b.im.target.unlink, b.temp)
+		if _, err := b.k.number(); err != nil {
+			return err
+		}
+	}
+	if err := b.waitForReplicas(); err != nil {
+		return err
+	}
+	b.accepted()
+	return nil
 }
 
 // waitForReplicas returns when as many replicas as wanted have what the link has
@@ -303,7 +384,8 @@ func (b *bigValue) waitForReplicas() error {
 }
 
 // compare says what differs between the value and the key on the target, with
-// its expiry, "" if nothing does.
+// its expiry, "" if nothing does. If something does, answers may be left unread,
+// and the link is given up.
 func (b *bigValue) compare() (differs string, err error) {
 	k, im := b.k, b.im
 	if err := k.drain(); err != nil {
@@ -311,12 +393,17 @@ func (b *bigValue) compare() (differs string, err error) {
 	}
 	c := rangeCompare{
 		wire: &k.wire, send: k.ask, idle: func() { k.c.waiting.Store(0) }, key: b.name, e: b.e, v: b.v, held: im.held, now: im.clock.now.Load(), clock: im.clock.now.Load,
-		commands: im.target.commands,
+		commands: im.target.commands, dropped: im.opts.DropFieldTTL,
 	}
 	differs, err = c.run()
 	k.c.waiting.Store(0)
+	if errors.Is(err, errGone) {
+		return "", errVanished // since it was asked for
+	}
 	if err != nil || differs != "" {
-		return differs, b.k.why(err)
+		err = k.why(err)
+		b.f.unlink()
+		return differs, err
 	}
 	k.begin(im.target.ttlCommand, b.name)
 	have, err := k.number()

@@ -48,8 +48,19 @@ func (b *bigValue) commit() error {
 	if err != nil {
 		return err
 	}
-	if n > b.parts || n < b.parts-b.fading {
+	if n > b.parts || n < b.parts-b.fading.most(im.clock.now.Load()+clockSlack) {
 		return b.incomplete(n)
+	}
+	if n == 0 {
+		// That is what a key that is not there has, too.
+		k.begin("EXISTS", b.temp)
+		if n, err = k.number(); err != nil {
+			return err
+		}
+		if n == 0 {
+			b.whole = false
+			return errVanished
+		}
 	}
 	if im.opts.Conflict == ConflictReplace {
 		err = b.replace()
@@ -82,12 +93,23 @@ func (b *bigValue) incomplete(n int64) error {
 		return &sourceError{&element.Error{Type: b.e.Type.Type, Offset: b.v.Offset() - b.v.Start(),
 			Err: fmt.Errorf("%w: only %d of its %d elements differ", element.ErrDamaged, n, b.parts)}}
 	}
-	b.mismatch++
 	b.lastCard = n
-	if b.mismatch > mostMismatches {
-		return &refusedError{fmt.Sprintf("the target keeps losing parts of it: written in pieces, %d of %d were there", n, b.parts)}
+	return b.lost(fmt.Sprintf("the target keeps losing parts of it: written in pieces, %d of %d were there", n, b.parts))
+}
+
+// lost has a value written anew of which a part is not there, unless that has
+// happened too often.
+func (b *bigValue) lost(what string) error {
+	if b.mismatch++; b.mismatch > mostMismatches {
+		return &refusedError{what}
 	}
 	return errVanished
+}
+
+// lostStream reports whether a server says that a stream is not there any more, or
+// one of its groups.
+func lostStream(text string) bool {
+	return strings.HasPrefix(text, "NOGROUP") || strings.HasPrefix(text, "ERR no such key") || strings.Contains(text, "requires the key to exist")
 }
 
 // rename gives the temporary key its name if no key has it.
@@ -101,6 +123,7 @@ func (b *bigValue) rename() error {
 	}
 	b.uncertain = false
 	if n == 0 {
+		b.whole = false // the policy for a key that exists comes first
 		return errTaken
 	}
 	return nil
@@ -112,8 +135,11 @@ var errTaken = errors.New("the key exists by now")
 // replace puts the temporary key in the place of the key.
 func (b *bigValue) replace() error {
 	k := b.k
+	// If it is not allowed, what follows would be carried out at once.
 	k.word("MULTI")
-	k.end(0)
+	if _, err := k.call(); err != nil {
+		return err
+	}
 	k.begin(b.im.target.unlink, b.name)
 	k.end(0)
 	k.begin("RENAME", b.temp)
@@ -126,16 +152,19 @@ func (b *bigValue) replace() error {
 		return b.certain(err)
 	}
 	var first error
-	for i := range 4 {
+	for i := range 3 {
 		rep, err := k.answer()
 		var refused *replyError
 		if err != nil && !errors.As(err, &refused) {
 			return err
 		}
+		if refused != nil { // EXEC itself is not allowed
+			refused.text = strings.TrimPrefix(refused.text, "EXECABORT Transaction discarded because of: ")
+		}
 		if first == nil {
 			first = err
 		}
-		if i == 3 && err == nil && rep.null {
+		if i == 2 && err == nil && rep.null {
 			first = errVanished // it was changed since it was counted
 		}
 		for ; rep.size > 0; rep.size-- {

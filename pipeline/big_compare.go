@@ -25,6 +25,7 @@ type rangeCompare struct {
 	clock func() int64 // the target's clock
 
 	commands commands
+	dropped  bool // the expiry of fields that the target cannot keep does not count
 
 	// The elements of the present part; their bytes are in arena.
 	parts []comparePart
@@ -102,13 +103,24 @@ func (c *rangeCompare) gone() error {
 	r := element.OfBig(c.v, c.held)
 	for r.Next() {
 		c.count++
-		if at := r.Element().ExpireAt; at == 0 || at > c.now+clockSlack {
+		if err := c.partsOf(r, passOver); err != nil { // the expiry may stand behind it
+			return err
+		}
+		if !c.hasFaded(r.Element().ExpireAt) {
 			return errGone
 		}
 		c.faded++
 	}
+	if r.Err() != nil {
+		return &sourceError{r.Err()}
+	}
 	return errGone
 }
+
+// hasFaded reports whether a field that expires then may have done so.
+func (c *rangeCompare) hasFaded(at int64) bool { return at != 0 && at <= c.clock()+clockSlack }
+
+func passOver([]byte) error { return nil }
 
 // ask sends what is rendered and reads one reply.
 func (c *rangeCompare) ask() (reply, error) {
@@ -313,15 +325,13 @@ func (c *rangeCompare) hasScore(i int, rep reply) string {
 
 // fields compares fields of a hash with their expiries.
 func (c *rangeCompare) fields() (differs string, err error) {
-	expiry := false
+	expiry := c.commands.fieldExpiry
 	c.begin("HMGET", c.key)
 	for i := range c.parts {
 		key, _ := c.part(i)
 		c.bytes(key)
-		expiry = expiry || c.parts[i].expireAt != 0
 	}
 	c.end(0)
-	expiry = c.commands.fieldExpiry && (expiry || c.e.Type.Type != rdbparse.TypeHash)
 	if expiry {
 		c.begin("HPEXPIRETIME", c.key)
 		c.word("FIELDS")
@@ -358,18 +368,35 @@ func (c *rangeCompare) fields() (differs string, err error) {
 		if err != nil {
 			return "", err
 		}
-		at, _ := parseInt(rep.text)
-		if key, _ := c.part(i); differs == "" && at != -2 && max(at, 0) != c.parts[i].expireAt {
-			differs = fmt.Sprintf("field %q has another expiry", short(key))
+		if key, _ := c.part(i); differs == "" {
+			differs = fieldExpiryDiffers(key, rep, c.parts[i].expireAt)
 		}
 	}
 	return differs, nil
 }
 
+// fieldExpiryDiffers judges one part of the answer to HPEXPIRETIME.
+func fieldExpiryDiffers(key []byte, rep reply, want int64) string {
+	at, _ := parseInt(rep.text)
+	if at == -2 || max(at, 0) == want { // -2: it has gone, which is judged elsewhere
+		return ""
+	}
+	return fmt.Sprintf("field %q has another expiry", short(key))
+}
+
+// noFieldExpiry judges a field of a target that does not know what it is.
+func (c *rangeCompare) noFieldExpiry(key []byte, want int64) string {
+	if want == 0 || c.dropped || c.commands.fieldExpiry {
+		return ""
+	}
+	return fmt.Sprintf("field %q has no expiry", short(key))
+}
+
 // field judges the value of a field.
 func (c *rangeCompare) field(i int, rep reply) string {
 	key, want := c.part(i)
-	if at := c.parts[i].expireAt; at != 0 && at <= c.now+clockSlack {
+	at := c.parts[i].expireAt
+	if c.hasFaded(at) {
 		c.faded++
 		if rep.null {
 			return ""
@@ -381,7 +408,7 @@ func (c *rangeCompare) field(i int, rep reply) string {
 	case !bytes.Equal(rep.text, want):
 		return fmt.Sprintf("field %q has another value", short(key))
 	}
-	return ""
+	return c.noFieldExpiry(key, at)
 }
 
 // short is as much of a name as a message shows.
@@ -464,6 +491,13 @@ func (c *rangeCompare) long(r *element.Reader, el *element.Element) (differs str
 	case rep.kind == '-':
 		return "", &replyError{c.addr, string(rep.text)}
 	case rep.null:
+		if err := c.partsOf(r, passOver); err != nil { // the expiry may stand behind it
+			return "", err
+		}
+		if c.hasFaded(el.ExpireAt) {
+			c.faded++
+			return "", nil
+		}
 		return what + " is missing", nil
 	case n != el.Long:
 		differs = what + " has another value"
@@ -485,7 +519,36 @@ func (c *rangeCompare) long(r *element.Reader, el *element.Element) (differs str
 	if err != nil || differs != "" {
 		return differs, err // the connection is not used again
 	}
-	return "", c.replies.done()
+	if err := c.replies.done(); err != nil || el.Kind != element.Field {
+		return "", err
+	}
+	return c.longExpiry(el)
+}
+
+// longExpiry compares the expiry of a field whose value is not held.
+func (c *rangeCompare) longExpiry(el *element.Element) (differs string, err error) {
+	if c.hasFaded(el.ExpireAt) {
+		c.faded++
+	}
+	if !c.commands.fieldExpiry {
+		return c.noFieldExpiry(el.Key, el.ExpireAt), nil
+	}
+	c.begin("HPEXPIRETIME", c.key)
+	c.word("FIELDS")
+	c.int(1)
+	c.bytes(el.Key)
+	c.end(0)
+	if err := c.send(); err != nil {
+		return "", err
+	}
+	if err := c.array(1); err != nil {
+		return "", err
+	}
+	rep, err := c.next()
+	if err != nil {
+		return "", err
+	}
+	return fieldExpiryDiffers(el.Key, rep, el.ExpireAt), nil
 }
 
 // whole compares a value that cannot be read in parts with the reply to DUMP,

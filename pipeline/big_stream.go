@@ -320,7 +320,7 @@ func (s *streamWriter) groupEnd() error {
 			return err
 		}
 		if n != s.counted {
-			return &refusedError{fmt.Sprintf("the target keeps only %d of the %d pending entries of a group", n, s.counted)}
+			return s.w.b.lost(fmt.Sprintf("the target keeps only %d of the %d pending entries of a group", n, s.counted))
 		}
 	}
 	clear(s.pending)

@@ -21,7 +21,7 @@ func bigImports(t *testing.T, c *slotter.Cluster, dump []byte, opts pipeline.Opt
 	t.Helper()
 	im, err := pipeline.New(t.Context(), c, opts)
 	noError(t, err)
-	sc := rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{MaxValue: opts.HeldValue(), Again: bytes.NewReader(dump)})
+	sc := rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{MaxValue: opts.HeldValue(), MaxParts: opts.HeldParts(), Again: bytes.NewReader(dump)})
 	ferr := im.NewFeeder().Feed(sc)
 	res, err := im.Close()
 	if ferr != nil && err == nil {

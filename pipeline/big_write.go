@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
@@ -56,7 +57,7 @@ func (b *bigValue) writeString() error {
 	if r.Err() != nil {
 		return &sourceError{r.Err()}
 	}
-	b.whole, b.parts, b.fading = true, size, 0
+	b.whole, b.parts = true, size
 	return b.commit()
 }
 
@@ -129,6 +130,7 @@ func (b *bigValue) restore(raw int64) error {
 			ttl = max(1, ttl-im.clock.now.Load())
 		}
 	}
+	k.written = 0
 	k.begin("RESTORE", b.name)
 	k.int(ttl)
 	var then []string
@@ -162,10 +164,10 @@ func (b *bigValue) restore(raw int64) error {
 	if err := k.drain(); err != nil {
 		return b.certain(err)
 	}
-	b.uncertain = false
 	if err := b.waitForReplicas(); err != nil {
 		return err
 	}
+	b.uncertain = false
 	b.accepted()
 	return nil
 }
@@ -183,7 +185,7 @@ func (b *bigValue) certain(err error) error {
 func (b *bigValue) newTemporary() {
 	b.attempts++
 	b.temp, b.whole = temporaryName(b.name, b.im.runID, b.attempts), false
-	b.parts, b.fading = 0, 0
+	b.parts, b.fading = 0, fading{began: b.im.clock.now.Load()}
 	b.im.noteTemporary(TemporaryKey{b.f.db, b.temp})
 }
 
@@ -263,8 +265,28 @@ type pieceWriter struct {
 	expiring []expiringField // of the HSET being built
 	names    []byte          // their names
 	faded    int64           // fields that had expired
+	late     []byte          // name of a field whose expiry stands behind its value
 
 	stream *streamWriter // nil unless the value is a stream
+}
+
+// fading counts fields that expire, by the number of bits of how many ms that is
+// after they began to be written.
+type fading struct {
+	began  int64
+	counts [64]int64
+}
+
+func (f *fading) add(at int64) { f.counts[bits.Len64(uint64(max(at-f.began, 0)))]++ }
+
+// most returns how many of them may have expired at now.
+func (f *fading) most(now int64) (n int64) {
+	for i, count := range f.counts {
+		if i == 0 || now-f.began >= 1<<(i-1) {
+			n += count
+		}
+	}
+	return n
 }
 
 // An expiringField is a field of a hash with an expiry.
@@ -317,10 +339,7 @@ func (w *pieceWriter) element(el *element.Element) error {
 	case element.Field:
 		k.bytes(el.Key)
 		if el.Long > 0 {
-			if err := k.long(el.Long, w.b.reading(w.r)); err != nil {
-				return err
-			}
-			return w.expire()
+			return w.longField(el)
 		}
 		k.bytes(el.Value)
 	case element.Scored:
@@ -331,6 +350,30 @@ func (w *pieceWriter) element(el *element.Element) error {
 		return w.end()
 	}
 	return nil
+}
+
+// longField ends the command of a field with a long value, the expiry of which may
+// be known only behind it.
+func (w *pieceWriter) longField(el *element.Element) error {
+	known := el.ExpireAt != 0
+	w.late = append(w.late[:0], el.Key...)
+	if err := w.k.long(el.Long, w.b.reading(w.r)); err != nil {
+		return err
+	}
+	if !known && el.ExpireAt != 0 {
+		el.Key = w.late
+		keep, err := w.expiry(el)
+		if err != nil {
+			return err
+		}
+		if !keep {
+			w.b.parts--
+			w.k.begin("HDEL", w.b.temp)
+			w.k.bytes(w.late)
+			return w.k.command()
+		}
+	}
+	return w.expire()
 }
 
 // end ends the command being built.
@@ -358,7 +401,7 @@ func (w *pieceWriter) expiry(el *element.Element) (keep bool, err error) {
 	default:
 		return false, &refusedError{fmt.Sprintf("its fields expire, and %s cannot keep that (--drop-field-ttl keeps the fields for ever)", b.im.target.oldest)}
 	}
-	b.fading++
+	b.fading.add(el.ExpireAt)
 	w.names = append(w.names, el.Key...)
 	w.expiring = append(w.expiring, expiringField{el.ExpireAt, len(w.names)})
 	return true, nil

@@ -138,7 +138,11 @@ func beginOpen(t *testing.T, c *slotter.Cluster, dump []byte, opts pipeline.Opti
 	go func() {
 		defer close(r.done)
 		src := &gated{dump: dump, gates: gates, quit: im.Stopped()}
-		ferr := im.NewFeeder().Feed(rdbparse.NewScanner(src, rdbparse.Options{}))
+		scan := rdbparse.Options{}
+		if opts.BigValue > 0 {
+			scan = rdbparse.Options{MaxValue: opts.HeldValue(), Again: bytes.NewReader(dump)}
+		}
+		ferr := im.NewFeeder().Feed(rdbparse.NewScanner(src, scan))
 		close(r.fed)
 		select {
 		case <-r.last:

@@ -25,6 +25,9 @@ func FindTemporary(ctx context.Context, c *slotter.Cluster, f func(addr string, 
 		for _, db := range dbs {
 			it := c.ClientDB(n.Addr, int(db)).Scan(ctx, 0, "*"+temporaryMark+"*", scanCount).Iterator()
 			for it.Next(ctx) {
+				if !IsTemporary([]byte(it.Val())) {
+					continue
+				}
 				if err := f(n.Addr, TemporaryKey{DB: db, Key: []byte(it.Val())}); err != nil {
 					return err
 				}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
@@ -117,22 +118,20 @@ func (f *Feeder) SkipTo(m Mark) {
 func (f *Feeder) WaitSettled() error {
 	f.Flush()
 	im := f.im
-	var idle []*batch
-	defer func() {
-		for _, b := range idle {
-			im.pool <- b
-		}
-	}()
-	for len(idle) < len(im.allBatches()) {
+	t := time.NewTicker(settledLook)
+	defer t.Stop()
+	for slices.ContainsFunc(im.allBatches(), func(b *batch) bool { return b.feeder.Load() == f && b.low.Load() != none }) {
 		select {
-		case b := <-im.pool:
-			idle = append(idle, b)
+		case <-t.C:
 		case <-im.reading.Done():
 			return im.whyStopped()
 		}
 	}
 	return nil
 }
+
+// settledLook is how often WaitSettled looks.
+const settledLook = time.Millisecond
 
 // Flush hands over the batches that are not full. A reader of a slow source
 // calls it before it waits.
@@ -263,6 +262,7 @@ func (f *Feeder) nextBatch(m, size int, offset int64) (*batch, error) {
 		f.lanes[m] = im.laneTo(place{f.routes.masters[m], f.db, f.turn[m]})
 	}
 	b.lane = f.lanes[m]
+	b.feeder.Store(f)
 	b.low.Store(offset)
 	f.filling[m] = b
 	return b, nil

@@ -21,6 +21,7 @@ type link struct {
 	c    *connection
 	stop func() bool
 
+	written  int64 // bytes, since a value was accepted
 	commands int   // ended since the last chunk
 	flight   []int // commands of each chunk that is written and not answered
 }
@@ -207,6 +208,7 @@ func (k *link) write() error {
 			}
 		}
 	}
+	k.written += int64(len(k.buf))
 	k.buf = k.buf[:0]
 	return nil
 }

@@ -114,10 +114,13 @@ const (
 
 // Bounds of what is held of one value, in bytes.
 const (
-	// autoBig is the size above which a value is written in pieces. RESTORE keeps
-	// a master busy for up to 57 ms a MB of a sorted set, 45 of a set or hash, as
-	// measured with members of few bytes.
-	autoBig = 4 << 20
+	// autoBig is the size above which a string is streamed and a stream written in
+	// pieces, and autoParts that above which any other value is written in pieces. RESTORE keeps a master busy
+	// for up to 150 ms a MiB of a sorted set and 125 of a set, hash or list, as
+	// measured with members that are numbers; for 25 ms with a string that
+	// compresses to one.
+	autoBig   = 4 << 20
+	autoParts = 1 << 20
 	// heldShare is the part of the budget that one value may take.
 	heldShare = 16
 	mostShare = 4 // where the user says how large
@@ -131,6 +134,14 @@ func (o Options) HeldValue() int {
 		return int(min(o.BigValue, o.Memory/mostShare))
 	}
 	return o.textLimit()
+}
+
+// HeldParts is the same for values of many parts: the MaxParts of the Scanners.
+func (o Options) HeldParts() int {
+	if o.BigValue > 0 {
+		return o.HeldValue()
+	}
+	return min(autoParts, o.HeldValue())
 }
 
 // textLimit is how many bytes are held of a part of a value that is streamed.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/hex"
+	"regexp"
 	"strconv"
 	"sync"
 
@@ -21,8 +22,11 @@ type TemporaryKey struct {
 	Key []byte `json:"key"`
 }
 
+// temporaryEnd is what the names of temporary keys end with.
+var temporaryEnd = regexp.MustCompile(temporaryMark + `[0-9a-f]+:[0-9]+(:[0-9a-z]+)?$`)
+
 // IsTemporary reports whether a key's name is that of a temporary key.
-func IsTemporary(key []byte) bool { return bytes.Contains(key, []byte(temporaryMark)) }
+func IsTemporary(key []byte) bool { return temporaryEnd.Match(key) }
 
 // newRunID returns a number that no other import has.
 func newRunID() string {

@@ -19,6 +19,9 @@ type Options struct {
 	// MaxValue is the most bytes of a value that are held; a longer one gives an
 	// Entry that is Big. 0 is no limit.
 	MaxValue int
+	// MaxParts is the same for values of many parts, which are all but strings and
+	// streams, where that is less; 0 is MaxValue.
+	MaxParts int
 	// AnyVersion reads a dump of an unknown version as far as its types and
 	// opcodes are known.
 	AnyVersion bool
@@ -255,12 +258,16 @@ func (s *Scanner) key(row *TypeInfo, at int64) bool {
 		return s.fail("a key")
 	}
 	value := w.Pos()
-	if s.opts.MaxValue > 0 {
-		w.SetLimit(value + s.opts.MaxValue)
+	most := s.most
+	if row.Kind != KindString && row.Kind != KindStream && s.opts.MaxParts > 0 {
+		most = min(most, s.opts.MaxParts)
+	}
+	if most != math.MaxInt {
+		w.SetLimit(value + most)
 		defer w.SetLimit(0)
 	}
 	s.skipValue(w, row)
-	if err := w.Err(); err == window.ErrTooLong || err == nil && w.Pos()-value > s.most {
+	if err := w.Err(); err == window.ErrTooLong || err == nil && w.Pos()-value > most {
 		w.SetLimit(0)
 		return s.bigValue(row, at, from, to, value)
 	} else if err != nil {

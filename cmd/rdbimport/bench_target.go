@@ -132,7 +132,7 @@ func (b *benchmark) checkValues(ctx context.Context) error {
 	sv := newSurvey(facts, opts)
 	_, err = b.pass(ctx, "check", func(p *dumpPass) error {
 		_, err := sv.read(ctx, &sourceRun{name: b.source, in: p.in}, rdbparse.Options{
-			MaxValue: opts.HeldValue(), AnyVersion: b.anyVersion, Again: p.in.Again(),
+			MaxValue: opts.HeldValue(), MaxParts: opts.HeldParts(), AnyVersion: b.anyVersion, Again: p.in.Again(),
 			Spool: func() (rdbparse.Spool, error) { return source.NewKeep("") },
 		})
 		return inDump(b.source, err)
@@ -220,7 +220,7 @@ func (b *benchmark) feed(ctx context.Context, im *pipeline.Importer, src *source
 	})
 	defer stop()
 	sc := rdbparse.NewScanner(r, rdbparse.Options{
-		MaxValue: b.importOptions().HeldValue(), AnyVersion: b.anyVersion,
+		MaxValue: b.importOptions().HeldValue(), MaxParts: b.importOptions().HeldParts(), AnyVersion: b.anyVersion,
 		Again: src.in.Again(), Spool: func() (rdbparse.Spool, error) { return source.NewKeep("") },
 	})
 	src.began = time.Now()

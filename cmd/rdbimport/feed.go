@@ -191,7 +191,7 @@ func settledKeys(r pipeline.Result) int64 {
 // scanOptions are those for scanning in.
 func (r *importRun) scanOptions(in *input) rdbparse.Options {
 	return rdbparse.Options{
-		MaxValue: r.settings.pipeline.HeldValue(), AnyVersion: r.anyVersion,
+		MaxValue: r.settings.pipeline.HeldValue(), MaxParts: r.settings.pipeline.HeldParts(), AnyVersion: r.anyVersion,
 		Again: in.Again(), Spool: func() (rdbparse.Spool, error) { return source.NewKeep(r.spoolDir) },
 	}
 }

@@ -188,7 +188,7 @@ func plannedDumpOf(r *planRun) *plannedDump {
 		inspectedCount: inspectedCount(res.Read), BytesRead: r.bytesRead(),
 		AsIs: inspectedCount(res.AsIs), Converted: inspectedCount(res.Converted), Refused: inspectedCount(res.Refused),
 		Damaged: inspectedCount(res.Damaged), Expired: inspectedCount(res.Expired), Filtered: inspectedCount(res.Filtered),
-		Pieces: inspectedCount(sv.large), PiecesAbove: int64(sv.opts.HeldValue()), Functions: res.Functions, Scripts: res.Scripts,
+		Pieces: inspectedCount(sv.large), PiecesAbove: int64(sv.opts.HeldParts()), Functions: res.Functions, Scripts: res.Scripts,
 		LibrariesRefused: res.Libraries, ModuleAux: res.ModuleAux,
 		Sources: []plannedSource{}, Databases: []inspectedDB{}, Types: []inspectedType{},
 		Conversions: []plannedChange{}, Errors: jsonErrors(res.Errors), Modules: []plannedModule{},

@@ -61,6 +61,7 @@ func (r *importRun) prepareCheckpoint(ctx context.Context) error {
 		return err
 	}
 	r.from, r.keep.now.Sources, r.keep.before, r.keep.held = from, from.Sources, from.Before, true
+	r.keep.now.Temporary = from.Temporary // until the import says which are left
 	for i, s := range r.inputs[:from.Current+1] {
 		s.finished = i < from.Current
 		if s.in == nil { // standard input: it is looked at when it is opened

@@ -38,6 +38,7 @@ import (
 //	interrupt FILE ARG... see interrupted
 //	hold FILE ARG...      see held
 //	halt SIGNAL ARG...    see halted
+//	midvalue FILE N ARG...  see inMidValue
 //	spooled FILE ARG...   see spooled
 //	ctrlc TEXT ARG...     see groupInterrupted
 //	certs                 see makeCertificates
@@ -74,6 +75,7 @@ func TestScripts(t *testing.T) {
 			"interrupt": interrupted,
 			"hold":      held,
 			"halt":      halted,
+			"midvalue":  inMidValue,
 			"spooled":   spooled,
 			"ctrlc":     groupInterrupted,
 			"wrap":      wrapFile,

@@ -26,6 +26,7 @@ import (
 //	dump twodbs FILE N            N strings in database 0 and one in database 3
 //	dump damaged FILE             20 strings, and in their middle a hash with a damaged listpack
 //	dump module FILE              a string, and a value of a module
+//	dump huge FILE N              a sorted set of N members, a hash of N fields, a string of 40*N bytes, and small keys between
 //	dump magic FILE MAGIC         an empty dump that begins so
 //	dump nosum FILE               a dump without checksum
 //	dump aof FILE                 an AOF with an RDB preamble and two commands behind it
@@ -70,6 +71,9 @@ func writeDump(ts *testscript.TestScript, _ bool, args []string) {
 		w.Key(dataset.TypeString, []byte("k"), dataset.AppendString(nil, "v"))
 		w.Key(typeModule2, []byte("m"), moduleValue())
 		err = w.Close()
+	case "huge":
+		n := uint64(number(ts, rest[0]))
+		_, err = dataset.Huge(&b, dataset.HugeSizes{ZsetMembers: n, HashFields: n, StringBytes: 40 * n}, 3)
 	case "keys":
 		err = writeKeys(&b, rest)
 	case "magic":

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -77,6 +78,41 @@ func halted(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%v\n%s", err, p.stderr.String())
 	}
 	ts.Check(p.cmd.Process.Signal(sig))
+	p.wait(ts)
+}
+
+// inMidValue runs rdbimport until a key in which a value is collected, and which
+// its checkpoint names, has MEMBERS members or fields on the target, and kills it.
+//
+//	midvalue CHECKPOINT MEMBERS [<FILE] ARG...
+func inMidValue(ts *testscript.TestScript, _ bool, args []string) {
+	file, least, rest := ts.MkAbs(args[0]), int64(number(ts, args[1])), args[2:]
+	var input []byte
+	if name, ok := strings.CutPrefix(rest[0], "<"); ok {
+		input, rest = []byte(ts.ReadFile(name)), rest[1:]
+	}
+	p := startProgram(ts, input, rest, "")
+	err := p.until(func() bool {
+		c, err := readCheckpoint(file)
+		if err != nil || c == nil {
+			return false
+		}
+		for _, t := range c.Temporary {
+			for _, n := range nodesOf(ts).list {
+				// Of the wrong type or on another node: 0.
+				key := string(t.Key)
+				if n.ZCard(context.Background(), key).Val()+n.HLen(context.Background(), key).Val() >= least {
+					return true
+				}
+			}
+		}
+		return false
+	})
+	if err != nil {
+		p.kill()
+		ts.Fatalf("%v\n%s", err, p.stderr.String())
+	}
+	ts.Check(p.cmd.Process.Signal(syscall.SIGKILL))
 	p.wait(ts)
 }
 

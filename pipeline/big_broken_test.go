@@ -1,0 +1,594 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rdbimport/rdbimport/bench/dataset"
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/pipeline/internal/proxy"
+	"github.com/rdbimport/rdbimport/slotter"
+	"github.com/rdbimport/rdbimport/slotter/localcluster"
+)
+
+// largeOfEach is a dump of one large value of each kind.
+func largeOfEach(t *testing.T, n int) []byte {
+	t.Helper()
+	return written(t, "REDIS0010", func(w *dataset.Writer) {
+		w.SelectDB(0)
+		for i, k := range pieceKinds {
+			if i%2 == 1 {
+				w.ExpireMs(future)
+			}
+			size := n
+			if k.name == "stream" {
+				size = n / 4 // each entry is a command
+			}
+			w.Key(k.typ, []byte("large:"+k.name), k.value(size))
+		}
+	})
+}
+
+// whole expects all values of a dump on a cluster, and nothing else.
+func whole(t *testing.T, lc *localcluster.Cluster, dump []byte) {
+	t.Helper()
+	keys := 0
+	want := valuesIn(t, dump)
+	for _, m := range masters(lc) {
+		all, err := m.Keys(t.Context(), "*").Result()
+		noError(t, err)
+		keys += len(all)
+		for _, key := range all {
+			if v, ok := want[key]; ok {
+				comparePieces(t, m, key, v)
+			} else {
+				t.Errorf("%.200q is there", key)
+			}
+		}
+	}
+	if keys != len(want) {
+		t.Errorf("%d keys are there, %d in the dump", keys, len(want))
+	}
+}
+
+// TestBigBadNetwork cuts the connections at random bytes in mid-value.
+func TestBigBadNetwork(t *testing.T) {
+	t.Parallel()
+	dump := largeOfEach(t, 4_000)
+	lc := start(t, localcluster.Options{})
+	faults := 0
+	for seed := range uint64(18) {
+		policy := policies[seed%3]
+		flush(t, lc)
+		g, c := behind(t, lc, seed)
+		early := part(dump, 0)
+		opts := pieces(policy)
+		r := begin(t, c, dump, opts, early)
+		g.Set(proxy.Plan{Faults: []proxy.Fault{proxy.Reset, proxy.Finish, proxy.HalfClose}, Up: 200 << 10, Down: 20 << 10})
+		close(early.open)
+		res, err := r.end()
+		if err != nil || int(res.Restored+res.Existing) != len(pieceKinds) || len(res.Losses) > 0 {
+			t.Fatalf("%s, seed %d: %v, %+v", policy, seed, err, res)
+		}
+		whole(t, lc, dump)
+		_, faulty := g.Counts()
+		faults += faulty
+		if t.Failed() {
+			t.Fatalf("%s, seed %d", policy, seed)
+		}
+	}
+	t.Logf("%d faults", faults)
+	if faults < 60 {
+		t.Errorf("only %d faults", faults)
+	}
+}
+
+// A cutter forwards connections to one server, and cuts the one through which a
+// word goes for the first time: before it is forwarded, or when the server has
+// answered it.
+type cutter struct {
+	backend, word string
+	answered      bool
+	listener      net.Listener
+	work          sync.WaitGroup
+
+	mu  sync.Mutex
+	cut bool
+	all []net.Conn
+}
+
+func cutAt(t *testing.T, backend, word string, answered bool) *cutter {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	noError(t, err)
+	c := &cutter{backend: backend, word: word, answered: answered, listener: l}
+	c.work.Go(c.accept)
+	t.Cleanup(func() {
+		_ = l.Close()
+		c.mu.Lock()
+		for _, conn := range c.all {
+			_ = conn.Close()
+		}
+		c.mu.Unlock()
+		c.work.Wait()
+	})
+	return c
+}
+
+func (c *cutter) accept() {
+	for {
+		client, err := c.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", c.backend)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		c.mu.Lock()
+		c.all = append(c.all, client, server)
+		c.mu.Unlock()
+		c.work.Go(func() { c.forward(client, server) })
+	}
+}
+
+// forward copies in both directions.
+func (c *cutter) forward(client, server net.Conn) {
+	defer client.Close() //nolint:errcheck // nothing is lost
+	defer server.Close() //nolint:errcheck // nothing is lost
+	var mute sync.Mutex  // held when nothing may go back any more
+	answered := make(chan struct{}, 1)
+	c.work.Go(func() {
+		buf := make([]byte, 16<<10)
+		for {
+			n, err := server.Read(buf)
+			if !mute.TryLock() {
+				answered <- struct{}{}
+				return
+			}
+			if err == nil {
+				_, err = client.Write(buf[:n])
+			}
+			mute.Unlock()
+			if err != nil {
+				_ = client.Close()
+				return
+			}
+		}
+	})
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(buf)
+		if err != nil {
+			return
+		}
+		if bytes.Contains(buf[:n], []byte("\r\n"+c.word+"\r\n")) && c.first() {
+			if !c.answered {
+				return
+			}
+			mute.Lock()
+			_, _ = server.Write(buf[:n])
+			<-answered
+			return
+		}
+		if _, err := server.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// first reports whether nothing has been cut yet.
+func (c *cutter) first() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was := c.cut
+	c.cut = true
+	return !was
+}
+
+// TestBigUncertain cuts the connection at the command that gives the value its
+// name: before the master gets it, and when it has carried it out. The value is
+// there in the end, and counts as restored in either case.
+func TestBigUncertain(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{Standalone: true, Replicas: 1})
+	n := lc.Nodes()[0]
+	for _, k := range pieceKinds {
+		dump := oneKey(t, k.typ, "large", k.value(3000), future)
+		for _, word := range []string{"RENAMENX", "EXEC", "ABSTTL", "WAIT"} {
+			if (k.name == "string") != (word == "ABSTTL") && word != "WAIT" {
+				continue
+			}
+			for _, answered := range []bool{false, true} {
+				t.Run(fmt.Sprint(k.name, " ", word, " ", answered), func(t *testing.T) {
+					flush(t, lc)
+					cut := cutAt(t, n.Addr, word, answered)
+					target, err := slotter.ParseTarget("redis://" + cut.listener.Addr().String())
+					noError(t, err)
+					c, err := slotter.Connect(t.Context(), target, slotter.Options{})
+					noError(t, err)
+					defer c.Close() //nolint:errcheck // nothing is lost
+					opts := pieces(pipeline.ConflictFail)
+					if word == "EXEC" {
+						opts.Conflict = pipeline.ConflictReplace
+						must(t, n, "SET", "large", "is there")
+					}
+					if word == "WAIT" {
+						opts.WaitReplicas = 1
+					}
+					res, err := bigImports(t, c, dump, opts)
+					if err != nil || res.Restored != 1 || res.Reconnects != 1 || !cut.cut {
+						t.Errorf("%v, %+v", err, res)
+					}
+					comparePieces(t, n.Client(), "large", valuesIn(t, dump)["large"])
+					if is := contentOf(t, n.Client(), "large"); is.expiry != fmt.Sprint(future) {
+						t.Errorf("it expires at %s", is.expiry)
+					}
+					noTemporary(t, lc)
+				})
+			}
+		}
+	}
+}
+
+// TestBigEvicted removes the temporary key in mid-value, as a server does that is
+// full: the value is written anew.
+func TestBigEvicted(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{Standalone: true})
+	n, c := lc.Nodes()[0], connect(t, lc.URL())
+	for _, k := range pieceKinds[1:] {
+		for _, policy := range policies {
+			flush(t, lc)
+			dump := oneKey(t, k.typ, "large", k.value(30_000), 0)
+			g, opts := part(dump, 0.7), pieces(policy)
+			gates := []gate{g}
+			if k.name == "stream" { // it is read before it is written
+				gates, opts.Rate = nil, 3<<20
+			}
+			r := begin(t, c, dump, opts, gates...)
+			_, temporary := inPieces(t, lc)
+			must(t, n, "DEL", temporary)
+			close(g.open)
+			res, err := r.end()
+			if err != nil || res.Restored != 1 || res.Retries == 0 {
+				t.Errorf("%s, %s: %v, %+v", k.name, policy, err, res)
+			}
+			whole(t, lc, dump)
+		}
+	}
+}
+
+// TestBigEvictedExpiring does so with a hash all fields of which expire some day:
+// what may have expired in the meantime does not excuse what is missing.
+func TestBigEvictedExpiring(t *testing.T) {
+	t.Parallel()
+	for _, s := range matrixServers(t) {
+		if !hasFieldExpiry(s.version) {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			lc := start(t, localcluster.Options{Standalone: true, Binary: s.binary})
+			n, c := lc.Nodes()[0], connect(t, lc.URL())
+			var fields []dataset.Field
+			for i, name := range manyTexts("field", 30_000) {
+				fields = append(fields, dataset.Field{Name: name, Value: []byte("value"), ExpireMs: time.Now().UnixMilli() + 60_000 + int64(i)})
+			}
+			dump := oneKey(t, dataset.TypeHashMetadata, "large", dataset.AppendHashMetadata(nil, fields), 0)
+			g := part(dump, 0.7)
+			r := begin(t, c, dump, pieces(pipeline.ConflictFail), g)
+			_, temporary := inPieces(t, lc)
+			must(t, n, "DEL", temporary)
+			close(g.open)
+			res, err := r.end()
+			if err != nil || res.Restored != 1 {
+				t.Errorf("%v, %+v", err, res)
+			}
+			whole(t, lc, dump)
+		})
+	}
+}
+
+// TestBigEvictedAgainAndAgain removes every temporary key there is: the key is
+// refused in the end, and stays as it was.
+func TestBigEvictedAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{Standalone: true})
+	n, c := lc.Nodes()[0], connect(t, lc.URL())
+	must(t, n, "SET", "large", "is there")
+	dump := oneKey(t, dataset.TypeList, "large", pieceKinds[1].value(200_000), 0)
+	r := begin(t, c, dump, pieces(pipeline.ConflictReplace))
+	for {
+		select {
+		case <-r.done:
+		default:
+			for _, key := range temporaryKeys(t, n) {
+				must(t, n, "DEL", key)
+			}
+			continue
+		}
+		break
+	}
+	res, err := r.end()
+	if err != nil || res.Failed != 1 || len(res.Errors) != 1 || !strings.Contains(res.Errors[0].Reason, "keeps losing parts") {
+		t.Errorf("%v, %+v", err, res)
+	}
+	if got := n.Client().Get(t.Context(), "large").Val(); got != "is there" {
+		t.Errorf("the key is %q", got)
+	}
+	noTemporary(t, lc)
+}
+
+// TestBigMasterKilled kills the master that a value is being written to, whose
+// replica takes over.
+func TestBigMasterKilled(t *testing.T) {
+	t.Parallel()
+	lc := start(t, replicated)
+	for _, policy := range policies {
+		all, replicas := nodes(t, lc)
+		flushNodes(t, all)
+		c, _, err := look(t.Context(), lc)
+		noError(t, err)
+		dump := oneKey(t, dataset.TypeZset2, "large", pieceKinds[3].value(60_000), 0)
+		g := part(dump, 0.8)
+		r := begin(t, c, dump, pieces(policy), g)
+		victim, _ := inPieces(t, lc)
+		victim.Kill()
+		for i := range all {
+			if all[i] == victim {
+				takenOver(t, lc, victim, replicas[i])
+			}
+		}
+		close(g.open)
+		res := r.complete(1)
+		if res.Failovers != 1 || len(res.Losses) > 0 {
+			t.Errorf("%s: %+v", policy, res)
+		}
+		back(t, lc, victim)
+		noTemporary(t, lc)
+		found := 0
+		now, _ := nodes(t, lc)
+		for _, n := range now {
+			if n.Client().Exists(t.Context(), "large").Val() == 1 {
+				found++
+				comparePieces(t, n.Client(), "large", valuesIn(t, dump)["large"])
+			}
+		}
+		if found != 1 {
+			t.Errorf("%s: %d masters have the key", policy, found)
+		}
+		_ = c.Close()
+	}
+}
+
+// TestBigMasterRestartedEmpty restarts the master without its data in mid-value.
+func TestBigMasterRestartedEmpty(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{NodeTimeout: 30 * time.Second})
+	for i, policy := range policies {
+		flush(t, lc)
+		k := pieceKinds[1+i]
+		dump := oneKey(t, k.typ, "large", k.value(60_000), 0)
+		g := part(dump, 0.8)
+		r := begin(t, connect(t, lc.URL()), dump, pieces(policy), g)
+		victim, _ := inPieces(t, lc)
+		back(t, lc, victim)
+		close(g.open)
+		r.complete(1)
+		whole(t, lc, dump)
+	}
+}
+
+// TestBigLoading has the master load its data again in mid-value, for longer than
+// the retry timeout.
+func TestBigLoading(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{NodeTimeout: 30 * time.Second})
+	dump := oneKey(t, dataset.TypeList, "large", pieceKinds[1].value(60_000), 0)
+	for _, policy := range policies {
+		flush(t, lc)
+		g := part(dump, 0.8)
+		opts := pieces(policy)
+		opts.RetryTimeout = time.Second
+		r := begin(t, connect(t, lc.URL()), dump, opts, g)
+		busy, _ := inPieces(t, lc)
+		// So many that loading them, with a rest after each, takes 2 s.
+		for i, n := 0, 0; n < 50; i++ {
+			if busy.Client().Set(t.Context(), fmt.Sprint("filler", i), noise(1, 2048), 0).Err() == nil {
+				n++
+			}
+		}
+		must(t, busy, "CONFIG", "SET", "key-load-delay", 40_000, "loading-process-events-interval-bytes", 1024)
+		var loading sync.WaitGroup
+		loading.Go(func() {
+			if err := busy.Client().Do(t.Context(), "DEBUG", "RELOAD").Err(); err != nil {
+				t.Error(err)
+			}
+		})
+		await(t, "the master to load", func() bool {
+			err := busy.Client().DBSize(t.Context()).Err()
+			return err != nil && strings.HasPrefix(err.Error(), "LOADING")
+		})
+		close(g.open)
+		loading.Wait()
+		must(t, busy, "CONFIG", "SET", "key-load-delay", 0)
+		if res := r.complete(1); res.Retries == 0 {
+			t.Errorf("%s: nothing met a master that was loading: %+v", policy, res)
+		}
+		comparePieces(t, busy.Client(), "large", valuesIn(t, dump)["large"])
+		noTemporary(t, lc)
+	}
+}
+
+// TestBigTargetFull writes a value that the master has no room for.
+func TestBigTargetFull(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{Standalone: true})
+	n, c := lc.Nodes()[0], connect(t, lc.URL())
+	for _, k := range pieceKinds {
+		dump := oneKey(t, k.typ, "large", k.value(60_000), 0)
+		for _, policy := range policies {
+			t.Run(k.name+" "+policy.String(), func(t *testing.T) {
+				must(t, n, "CONFIG", "SET", "maxmemory", 0)
+				flush(t, lc)
+				if policy == pipeline.ConflictReplace {
+					must(t, n, "SET", "large", "is there")
+				}
+				before := contentOf(t, n.Client(), "large")
+				limitMemory(t, lc, 512<<10, "noeviction")
+				res, err := begin(t, c, dump, pieces(policy)).end()
+				if !errors.Is(err, pipeline.ErrTargetFull) || !strings.Contains(err.Error(), `"large"`) || res.Read != 0 {
+					t.Errorf("%v, %+v", err, res)
+				}
+				if contentOf(t, n.Client(), "large") != before {
+					t.Error("the key is not as it was")
+				}
+				noTemporary(t, lc)
+
+				opts := pieces(policy)
+				opts.WaitOnOOM, opts.RetryTimeout = true, time.Second
+				r := begin(t, c, dump, opts)
+				await(t, "the master to refuse", func() bool { return r.im.Snapshot().Retries >= 2 })
+				must(t, n, "CONFIG", "SET", "maxmemory", 0)
+				r.complete(1)
+				whole(t, lc, dump)
+			})
+		}
+	}
+}
+
+// TestBigForbidden imports as users who may do all but one thing: the error names
+// it, and the key stays as it was.
+func TestBigForbidden(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		command string
+		policy  pipeline.Conflict
+		kind    int
+	}{
+		{"exists", pipeline.ConflictFail, 3}, {"zadd", pipeline.ConflictFail, 3}, {"pexpireat", pipeline.ConflictFail, 3}, {"zcard", pipeline.ConflictReplace, 3},
+		{"renamenx", pipeline.ConflictSkip, 3}, {"watch", pipeline.ConflictReplace, 3}, {"multi", pipeline.ConflictReplace, 3}, {"exec", pipeline.ConflictReplace, 3},
+		{"rename", pipeline.ConflictReplace, 3}, {"unlink", pipeline.ConflictReplace, 3}, {"xgroup|create", pipeline.ConflictFail, 5}, {"xclaim", pipeline.ConflictReplace, 5},
+		{"xsetid", pipeline.ConflictReplace, 5},
+	}
+	servers := []matrixServer{{name: "default"}}
+	for _, s := range matrixServers(t) {
+		if s.name == "redis-6.0" || s.name == "valkey-9.1" {
+			servers = append(servers, s)
+		}
+	}
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			lc := start(t, localcluster.Options{Standalone: true, Binary: s.binary})
+			n := lc.Nodes()[0]
+			for _, tt := range tests {
+				t.Run(tt.command, func(t *testing.T) {
+					flush(t, lc)
+					command := tt.command
+					if s.name == "redis-6.0" {
+						command, _, _ = strings.Cut(command, "|")
+					}
+					must(t, n, "ACL", "SETUSER", "some", "reset", "on", ">secret", "~*", "+@all", "-"+command)
+					if tt.policy == pipeline.ConflictReplace {
+						must(t, n, "SET", "large", "is there")
+					}
+					c := connect(t, strings.Replace(lc.URL(), "redis://", "redis://some:secret@", 1))
+					k := pieceKinds[tt.kind]
+					typ, value := k.typ, k.value(3000)
+					if k.name == "stream" {
+						typ, value = dataset.TypeStream, dataset.AppendStream(nil, dataset.TypeStream, manyEntries(3000))
+					}
+					res, err := bigImports(t, c, oneKey(t, typ, "large", value, future), pieces(tt.policy))
+					if !errors.Is(err, slotter.ErrNoPermission) || !strings.Contains(err.Error(), "'"+command+"'") || res.Read != 0 {
+						t.Errorf("%v, %+v", err, res)
+					}
+					if got := n.Client().Get(t.Context(), "large").Val(); tt.policy == pipeline.ConflictReplace && got != "is there" {
+						t.Errorf("the key is %.100q", got)
+					}
+					if tt.command != "unlink" {
+						noTemporary(t, lc)
+					}
+				})
+			}
+		})
+	}
+}
+
+// TestBigMigrates moves the slot of a key whose value is being written: before it
+// begins, with the part that is there, or when only its name is missing.
+func TestBigMigrates(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{})
+	c := connect(t, lc.URL())
+	dump := oneKey(t, dataset.TypeZset2, "large", pieceKinds[3].value(60_000), future)
+	slot := slotter.Slot([]byte("large"))
+	for _, when := range []string{"before", "with its part", "at its name", "with the old key"} {
+		for _, policy := range policies {
+			t.Run(when+" "+policy.String(), func(t *testing.T) {
+				flush(t, lc)
+				m, err := c.Map(t.Context())
+				noError(t, err)
+				from := owner(t, lc, m, slot)
+				to := lc.Masters()[0]
+				if to == from {
+					to = lc.Masters()[1]
+				}
+				old := when == "with the old key"
+				if old {
+					if policy != pipeline.ConflictReplace {
+						return
+					}
+					must(t, from, "SET", "large", "is there")
+				}
+				migrating := func() {
+					must(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID)
+					must(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID)
+				}
+				move := func(key string) {
+					host, port, err := net.SplitHostPort(to.Addr)
+					noError(t, err)
+					must(t, from, "MIGRATE", host, port, key, 0, 10_000)
+				}
+				g := part(dump, 0.8)
+				if when == "before" {
+					migrating()
+				}
+				r := begin(t, c, dump, pieces(policy), g)
+				if when != "before" {
+					_, temporary := inPieces(t, lc)
+					migrating()
+					switch when {
+					case "with its part":
+						move(temporary)
+					case "with the old key":
+						move("large")
+					}
+				}
+				close(g.open)
+				await(t, "the import to be refused", func() bool { return r.im.Snapshot().Retries >= 2 })
+				for _, key := range from.Client().ClusterGetKeysInSlot(t.Context(), int(slot), 10).Val() {
+					if !old || key != "large" {
+						move(key)
+					}
+				}
+				for _, n := range []*localcluster.Node{to, from, lc.Masters()[2]} {
+					must(t, n, "CLUSTER", "SETSLOT", slot, "NODE", to.ID)
+				}
+				r.complete(1)
+				whole(t, lc, dump)
+				if to.Client().Exists(t.Context(), "large").Val() != 1 {
+					t.Error("it is not where its slot is")
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,604 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rdbimport/rdbimport/bench/dataset"
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/source"
+	"github.com/rdbimport/rdbimport/slotter/localcluster"
+)
+
+// TestBigConflicts imports large values whose keys are on the target already. What
+// is there stays as it is, unless it is replaced, and no temporary key is left.
+func TestBigConflicts(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{Standalone: true})
+	c, n := connect(t, lc.URL()), lc.Nodes()[0]
+	later := time.Now().Add(time.Hour).UnixMilli()
+	const key = "{tag}large"
+	alterations := []struct {
+		name    string
+		alter   func(k pieceKind) [][]any
+		differs bool
+	}{
+		{"the same", func(pieceKind) [][]any { return nil }, false},
+		{"missing", func(pieceKind) [][]any { return [][]any{{"DEL", nil}} }, false},
+		{"another value", func(k pieceKind) [][]any { return [][]any{k.change} }, true},
+		{"another type", func(k pieceKind) [][]any {
+			if k.name == "list" {
+				return [][]any{{"DEL", nil}, {"SADD", nil, "x"}}
+			}
+			return [][]any{{"DEL", nil}, {"RPUSH", nil, "x"}}
+		}, true},
+		{"another expiry", func(pieceKind) [][]any { return [][]any{{"PEXPIREAT", nil, later + 5000}} }, true},
+		{"no expiry", func(pieceKind) [][]any { return [][]any{{"PERSIST", nil}} }, true},
+	}
+	for _, k := range pieceKinds {
+		dump := oneKey(t, k.typ, key, k.value(300), later)
+		want := valuesIn(t, dump)[key]
+		for _, a := range alterations {
+			for _, policy := range policies {
+				t.Run(fmt.Sprint(k.name, " ", a.name, " ", policy), func(t *testing.T) {
+					flush(t, lc)
+					_, err := bigImports(t, c, dump, pieces(pipeline.ConflictFail))
+					noError(t, err)
+					for _, command := range a.alter(k) {
+						must(t, n, on(key, command)...)
+					}
+					before := contentOf(t, n.Client(), key)
+					res, err := bigImports(t, c, dump, pieces(policy))
+					noTemporary(t, lc)
+					after := contentOf(t, n.Client(), key)
+
+					var conflict *pipeline.ConflictError
+					switch {
+					case policy == pipeline.ConflictReplace || before == content{}:
+						noError(t, err)
+						if res.Restored != 1 || res.Big != 1 {
+							t.Errorf("%+v", res)
+						}
+						comparePieces(t, n.Client(), key, want)
+						if after.expiry != fmt.Sprint(later) {
+							t.Errorf("it expires at %s, at %d in the dump", after.expiry, later)
+						}
+						return
+					case policy == pipeline.ConflictFail && a.differs:
+						if !errors.As(err, &conflict) || string(conflict.Key) != key || conflict.Reason == "" || res.Failed != 1 {
+							t.Errorf("%v, %+v", err, res)
+						}
+					case err != nil || res.Existing != 1:
+						t.Errorf("%v, %+v", err, res)
+					}
+					if after != before {
+						t.Errorf("the key was %.200q, and is %.200q", before, after)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestBigTaken has somebody else write the key while its value is written in
+// pieces: the policy decides, as if it had been there from the start.
+func TestBigTaken(t *testing.T) {
+	t.Parallel()
+	const key = "large"
+	zset := pieceKinds[3]
+	dump := oneKey(t, zset.typ, key, zset.value(60_000), 0)
+	lc := start(t, localcluster.Options{Standalone: true})
+	c, n := connect(t, lc.URL()), lc.Nodes()[0]
+	_, err := bigImports(t, c, dump, pieces(pipeline.ConflictFail))
+	noError(t, err)
+	must(t, n, "RENAME", key, "copy")
+	for _, same := range []bool{true, false} {
+		for _, policy := range policies {
+			t.Run(fmt.Sprintf("same %v %s", same, policy), func(t *testing.T) {
+				must(t, n, "DEL", key)
+				g := part(dump, 0.8)
+				r := begin(t, c, dump, pieces(policy), g)
+				inPieces(t, lc)
+				if same {
+					must(t, n, "COPY", "copy", key)
+				} else {
+					must(t, n, "SET", key, "other")
+				}
+				before := contentOf(t, n.Client(), key)
+				close(g.open)
+				res, err := r.end()
+				noTemporary(t, lc)
+				var conflict *pipeline.ConflictError
+				switch {
+				case policy == pipeline.ConflictReplace:
+					if err != nil || res.Restored != 1 {
+						t.Errorf("%v, %+v", err, res)
+					}
+					comparePieces(t, n.Client(), key, valuesIn(t, dump)[key])
+					return
+				case policy == pipeline.ConflictFail && !same:
+					if !errors.As(err, &conflict) || res.Failed != 1 {
+						t.Errorf("%v, %+v", err, res)
+					}
+				case err != nil || res.Existing != 1:
+					t.Errorf("%v, %+v", err, res)
+				}
+				if contentOf(t, n.Client(), key) != before {
+					t.Error("the key is not as it was")
+				}
+			})
+		}
+	}
+}
+
+// TestBigCompareEndsEarly has on the target a hash with another value than in the
+// dump that is longer than what is held: the comparison ends in the middle of an
+// answer. Another large value follows on the same way.
+func TestBigCompareEndsEarly(t *testing.T) {
+	t.Parallel()
+	long := [][]byte{[]byte("field"), []byte(noise(1, 300_000)), []byte("other"), []byte("x")}
+	dump := written(t, "REDIS0011", func(w *dataset.Writer) {
+		w.SelectDB(0)
+		w.Key(dataset.TypeHash, []byte("hash"), dataset.AppendHash(nil, long))
+		w.Key(dataset.TypeSet, []byte("set"), pieceKinds[2].value(300))
+	})
+	lc := start(t, localcluster.Options{Standalone: true})
+	g, c := behind(t, lc, 1)
+	n := lc.Nodes()[0]
+	for _, policy := range policies {
+		flush(t, lc)
+		opts := pieces(policy)
+		opts.Memory = small // 64 KiB of a value are held
+		must(t, n, "HSET", "hash", "field", noise(2, 300_000), "other", "x")
+		res, err := bigImports(t, c, dump, opts)
+		var conflict *pipeline.ConflictError
+		switch {
+		case policy == pipeline.ConflictFail:
+			if !errors.As(err, &conflict) || !strings.Contains(conflict.Reason, "another value") {
+				t.Errorf("%s: %v, %+v", policy, err, res)
+			}
+		case err != nil || res.Restored+res.Existing != 2 || res.Reconnects > 0:
+			t.Errorf("%s: %v, %+v", policy, err, res)
+		}
+		noTemporary(t, lc)
+	}
+	made, _ := g.Counts()
+	if made == 0 {
+		t.Error("nothing went through the proxy")
+	}
+}
+
+// TestBigExpiry imports large values with each kind of expiry.
+func TestBigExpiry(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{Standalone: true})
+	c, n := connect(t, lc.URL()), lc.Nodes()[0]
+	now := time.Now().UnixMilli()
+	for _, k := range pieceKinds {
+		for _, at := range []int64{0, future, now + 3_600_000, 1, now - 1000} {
+			for _, policy := range policies {
+				flush(t, lc)
+				dump := oneKey(t, k.typ, "large", k.value(200), at)
+				res, err := bigImports(t, c, dump, pieces(policy))
+				noError(t, err)
+				is := contentOf(t, n.Client(), "large")
+				switch {
+				case at != 0 && at <= now:
+					if res.Expired != 1 || is.value != "" {
+						t.Errorf("%s, %s, expired at %d: %+v, %.50q", k.name, policy, at, res, is)
+					}
+				case res.Restored != 1 || is.value == "" || is.expiry != fmt.Sprint(max(at, 0)-b2i(at == 0)):
+					t.Errorf("%s, %s, expires at %d: %+v, expiry %s", k.name, policy, at, res, is.expiry)
+				}
+			}
+		}
+	}
+	noTemporary(t, lc)
+}
+
+func b2i(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// TestBigExpiresMeanwhile imports values that expire while they are written: they
+// count as expired, and what is there stays as it was.
+func TestBigExpiresMeanwhile(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{Standalone: true})
+	c, n := connect(t, lc.URL()), lc.Nodes()[0]
+	for _, policy := range policies {
+		flush(t, lc)
+		if policy == pipeline.ConflictReplace {
+			must(t, n, "SET", "large", "is there")
+		}
+		at := time.Now().Add(1500 * time.Millisecond)
+		dump := oneKey(t, dataset.TypeHash, "large", pieceKinds[4].value(30_000), at.UnixMilli())
+		g := part(dump, 0.9)
+		r := begin(t, c, dump, pieces(policy), g)
+		inPieces(t, lc)
+		await(t, "the expiry", func() bool { return time.Now().After(at.Add(100 * time.Millisecond)) })
+		close(g.open)
+		res, err := r.end()
+		if err != nil || res.Expired != 1 || res.Restored != 0 {
+			t.Errorf("%s: %v, %+v", policy, err, res)
+		}
+		if got := n.Client().Exists(t.Context(), "large").Val(); got != b2i(policy == pipeline.ConflictReplace) {
+			t.Errorf("%s: %d keys", policy, got)
+		}
+		noTemporary(t, lc)
+	}
+}
+
+// TestBigFieldsExpireMeanwhile imports a hash of which some fields, or all, expire
+// while it is written.
+func TestBigFieldsExpireMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, s := range matrixServers(t) {
+		if !hasFieldExpiry(s.version) {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			lc := s.run(t, true)
+			c, n := connect(t, lc.URL()), lc.Nodes()[0]
+			for every, policy := range map[int]pipeline.Conflict{1: pipeline.ConflictFail, 10: pipeline.ConflictReplace} {
+				flush(t, lc)
+				soon := time.Now().Add(1500 * time.Millisecond)
+				var fields []dataset.Field
+				for i, name := range manyTexts("field", 30_000) {
+					f := dataset.Field{Name: name, Value: []byte("value")}
+					if i%every == 0 {
+						f.ExpireMs = soon.UnixMilli()
+					}
+					fields = append(fields, f)
+				}
+				dump := oneKey(t, dataset.TypeHashMetadata, "large", dataset.AppendHashMetadata(nil, fields), 0)
+				g := part(dump, 0.9)
+				r := begin(t, c, dump, pieces(policy), g)
+				inPieces(t, lc)
+				await(t, "the expiry", func() bool { return time.Now().After(soon.Add(100 * time.Millisecond)) })
+				close(g.open)
+				res, err := r.end()
+				left := len(fields) - (len(fields)+every-1)/every
+				// If all of them expire the key may still be there until the server notices.
+				if err != nil || res.Restored+res.Expired != 1 || left > 0 && res.Expired > 0 {
+					t.Errorf("%s: %v, %+v", policy, err, res)
+				}
+				await(t, "the fields to expire", func() bool { return len(n.Client().HKeys(t.Context(), "large").Val()) == left })
+				noTemporary(t, lc)
+			}
+		})
+	}
+}
+
+// TestBigDatabases puts large values of several databases where they belong.
+func TestBigDatabases(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{Standalone: true})
+	n := lc.Nodes()[0]
+	value := func(db int) []byte {
+		return dataset.AppendStrings(nil, manyTexts(fmt.Sprint("of ", db, " item"), 100+db))
+	}
+	dump := written(t, "REDIS0011", func(w *dataset.Writer) {
+		for _, db := range []int{0, 3, 9} {
+			w.SelectDB(db)
+			w.Key(dataset.TypeList, []byte("large"), value(db))
+			w.Key(dataset.TypeString, []byte("small"), dataset.AppendString(nil, fmt.Sprint("of ", db)))
+			w.Key(dataset.TypeString, []byte("mixed"), dataset.AppendString(nil, fmt.Sprint("of ", db)))
+		}
+		// Small ones in the other databases, before and behind.
+		w.SelectDB(5)
+		w.Key(dataset.TypeList, []byte("mixed"), value(5))
+		w.SelectDB(6)
+		w.Key(dataset.TypeString, []byte("mixed"), dataset.AppendString(nil, "of 6"))
+		w.SelectDB(7)
+		w.Key(dataset.TypeList, []byte("mixed"), value(7))
+	})
+	c := connect(t, lc.URL())
+	length := func(db int, key string) int64 { return c.ClientDB(n.Addr, db).LLen(t.Context(), key).Val() }
+
+	res, err := bigImports(t, c, dump, pieces(pipeline.ConflictFail))
+	if err != nil || res.Restored != 12 || length(0, "large") != 100 || length(3, "large") != 103 || length(9, "large") != 109 || length(5, "mixed") != 105 {
+		t.Errorf("%v, %+v", err, res)
+	}
+	if res, err = bigImports(t, c, dump, pieces(pipeline.ConflictFail)); err != nil || res.Existing != 12 {
+		t.Errorf("again: %v, %+v", err, res)
+	}
+
+	flush(t, lc)
+	opts := pieces(pipeline.ConflictFail)
+	opts.Databases.Prefix = "db%d{x}:"
+	res, err = bigImports(t, c, dump, opts)
+	if err != nil || res.Restored != 12 || length(0, "db9{x}:large") != 109 || length(0, "db5{x}:mixed") != 105 {
+		t.Errorf("with a prefix: %v, %+v", err, res)
+	}
+
+	for round := range 5 {
+		flush(t, lc)
+		opts = pieces(pipeline.ConflictReplace)
+		opts.Databases.Merge, opts.Lanes = true, 1+round%2
+		res, err = bigImports(t, c, dump, opts)
+		if err != nil || res.Restored != 12 || length(0, "large") != 109 || length(0, "mixed") != 107 || n.Client().Get(t.Context(), "small").Val() != "of 9" {
+			t.Errorf("merged: %v, %+v, %d items, %d mixed", err, res, length(0, "large"), length(0, "mixed"))
+		}
+	}
+	flush(t, lc)
+	opts.Conflict = pipeline.ConflictSkip
+	res, err = bigImports(t, c, dump, opts)
+	if err != nil || length(0, "large") != 100 || n.Client().Get(t.Context(), "mixed").Val() != "of 0" {
+		t.Errorf("merged, the first one stays: %v, %+v", err, res)
+	}
+	flush(t, lc)
+	opts.Conflict = pipeline.ConflictFail
+	var conflict *pipeline.ConflictError
+	if _, err = bigImports(t, c, dump, opts); !errors.As(err, &conflict) {
+		t.Errorf("merged, and different: %v", err)
+	}
+	for _, db := range []int{0, 3, 5, 9} {
+		keys := c.ClientDB(n.Addr, db).Keys(t.Context(), "*rdbimport-tmp*").Val()
+		if len(keys) > 0 {
+			t.Errorf("%q is left in database %d", keys, db)
+		}
+	}
+}
+
+// TestBigSeveralFeeders merges the databases of several sources at the same time:
+// one that waits for its own batches must not wait for the others'.
+func TestBigSeveralFeeders(t *testing.T) {
+	t.Parallel()
+	const feeders, keys = 4, 3000
+	lc := start(t, localcluster.Options{})
+	opts := pieces(pipeline.ConflictSkip)
+	opts.Databases.Merge, opts.Memory = true, small
+	im, err := pipeline.New(t.Context(), connect(t, lc.URL()), opts)
+	noError(t, err)
+	var work sync.WaitGroup
+	for i := range feeders {
+		dump := written(t, "REDIS0011", func(w *dataset.Writer) {
+			for j := range keys {
+				w.Key(dataset.TypeString, fmt.Appendf(nil, "small:%d:%d", i, j), dataset.AppendString(nil, "value"))
+				if j%100 == 0 {
+					w.Key(dataset.TypeSet, fmt.Appendf(nil, "large:%d:%d", i, j), pieceKinds[2].value(50))
+				}
+			}
+		})
+		f := im.NewFeeder()
+		work.Go(func() {
+			sc := rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{MaxValue: opts.HeldValue(), Again: bytes.NewReader(dump)})
+			if err := f.Feed(sc); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	fed := make(chan struct{})
+	go func() { work.Wait(); close(fed) }()
+	select {
+	case <-fed:
+	case <-time.After(patience):
+		t.Errorf("they wait for each other: %+v", im.Snapshot())
+		im.Stop()
+		<-fed
+	}
+	res, err := im.Close()
+	if err != nil || res.Restored != feeders*(keys+keys/100) {
+		t.Errorf("%v, %+v", err, res)
+	}
+}
+
+// TestBigKeys writes large values under all sorts of names into a cluster.
+func TestBigKeys(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{})
+	c := connect(t, lc.URL())
+	keys := []string{"", "plain", "{", "}", "{}", "}{", "{}{}", "a{b}c", "a{b", "a}b", "a{}b", "a{}{x}", "{{", "{{}", "{{}}", "a{b{c", "}a{b}", "x{", "\x00", "\r\n{\xff}",
+		"{\x00}", "*?[a]\\", "a:rdbimport-tmp:", strings.Repeat("long", 16<<10), strings.Repeat("{", 1000), "\xff\xfe binary"}
+	dump := written(t, "REDIS0010", func(w *dataset.Writer) {
+		w.SelectDB(0)
+		for i, key := range keys {
+			k := pieceKinds[i%len(pieceKinds)]
+			w.Key(k.typ, []byte(key), k.value(60))
+		}
+	})
+	want := loaded(t, dump, "")
+	for _, policy := range policies {
+		flush(t, lc)
+		for _, again := range []bool{false, true} {
+			opts := pieces(policy)
+			res, err := bigImports(t, c, dump, opts)
+			if err != nil || int(res.Restored+res.Existing) != len(keys) || int(res.Big) != len(keys) || again != (res.Existing > 0) && policy != pipeline.ConflictReplace {
+				t.Errorf("%s, again %v: %v, %+v", policy, again, err, res)
+			}
+		}
+		noTemporary(t, lc)
+		have := held(t, masters(lc)...)
+		if len(have) != len(want) {
+			t.Errorf("%s: %d keys, %d in the dump", policy, len(have), len(want))
+		}
+		for key := range want {
+			if strings.HasPrefix(want[key], "stream") {
+				continue // when its consumers were seen cannot be set
+			}
+			if have[key] != want[key] {
+				t.Errorf("%s: key %.50q differs", policy, key)
+			}
+		}
+	}
+}
+
+// spooledImport imports a dump that can be read only once, with a spool or none.
+func spooledImport(t *testing.T, lc *localcluster.Cluster, dump []byte, opts pipeline.Options, spool bool) (pipeline.Result, error) {
+	t.Helper()
+	scan := rdbparse.Options{MaxValue: opts.HeldValue()}
+	if spool {
+		dir := t.TempDir()
+		scan.Spool = func() (rdbparse.Spool, error) { return source.NewKeep(dir) }
+	}
+	im, err := pipeline.New(t.Context(), connect(t, lc.URL()), opts)
+	noError(t, err)
+	sc := rdbparse.NewScanner(io.MultiReader(bytes.NewReader(dump)), scan)
+	ferr := im.NewFeeder().Feed(sc)
+	noError(t, sc.Close())
+	res, err := im.Close()
+	return res, errors.Join(err, ferr)
+}
+
+// TestBigStrings imports strings too large for one RESTORE, raw and compressed.
+func TestBigStrings(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{Standalone: true})
+	c, n := connect(t, lc.URL()), lc.Nodes()[0]
+	random := noise(3, 33<<20)
+	var half strings.Builder // compresses to a third
+	for i := 0; half.Len() < 36<<20; i += 32 {
+		half.WriteString(random[i : i+32])
+		half.WriteString(strings.Repeat("x", 96))
+	}
+	packs := half.String()
+	dump := written(t, "REDIS0011", func(w *dataset.Writer) {
+		w.SelectDB(0)
+		w.Key(dataset.TypeString, []byte("raw"), dataset.AppendRawString(nil, random))
+		w.ExpireMs(future)
+		w.Key(dataset.TypeString, []byte("compressed"), dataset.AppendLZFString(nil, []byte(packs)))
+		w.Key(dataset.TypeString, []byte("moderate"), dataset.AppendRawString(nil, random[:9<<20]))
+		w.Key(dataset.TypeString, []byte("moderate compressed"), dataset.AppendLZFString(nil, []byte(packs[:20<<20])))
+	})
+	want := map[string]string{"raw": random, "compressed": packs, "moderate": random[:9<<20], "moderate compressed": packs[:20<<20]}
+	check := func(res pipeline.Result, err error) {
+		t.Helper()
+		if err != nil || res.Restored != 4 || res.Big != 4 {
+			t.Errorf("%v, %+v", err, res)
+		}
+		for key, value := range want {
+			if got := n.Client().Get(t.Context(), key).Val(); got != value {
+				t.Errorf("%s is another: %d bytes", key, len(got))
+			}
+		}
+		if at := contentOf(t, n.Client(), "compressed").expiry; at != fmt.Sprint(future) {
+			t.Errorf("it expires at %s", at)
+		}
+		noTemporary(t, lc)
+	}
+	check(bigImports(t, c, dump, all(pipeline.ConflictFail)))
+	res, err := bigImports(t, c, dump, all(pipeline.ConflictFail))
+	if err != nil || res.Existing != 4 {
+		t.Errorf("again: %v, %+v", err, res)
+	}
+	must(t, n, "SETRANGE", "compressed", 20<<20, "!")
+	var conflict *pipeline.ConflictError
+	if _, err = bigImports(t, c, dump, all(pipeline.ConflictFail)); !errors.As(err, &conflict) || string(conflict.Key) != "compressed" {
+		t.Errorf("altered: %v", err)
+	}
+	flush(t, lc)
+	check(spooledImport(t, lc, dump, all(pipeline.ConflictReplace), true))
+	flush(t, lc)
+	check(spooledImport(t, lc, dump, all(pipeline.ConflictSkip), false))
+}
+
+// longDump is a dump of values with parts that are longer than what is held, in
+// all encodings that can have such: list items, and values of hash fields, with
+// an expiry and without.
+func longDump(t *testing.T, magic string, expiring bool) []byte {
+	t.Helper()
+	long, packed := noise(7, 300_000), strings.Repeat("0123456789", 30_000)
+	var c dataset.Compressor
+	return written(t, magic, func(w *dataset.Writer) {
+		w.SelectDB(0)
+		items := [][]byte{[]byte("a"), []byte(long), []byte("7"), []byte(packed), []byte("z")}
+		pairs := [][]byte{[]byte("f1"), []byte("v"), []byte("f2"), []byte(long), []byte("f3"), []byte(packed), []byte("f4"), []byte("9")}
+		w.Key(dataset.TypeList, []byte("list"), dataset.AppendStrings(nil, items))
+		w.Key(dataset.TypeListZiplist, []byte("list:ziplist"), dataset.AppendRawString(nil, dataset.AppendZiplist(nil, items)))
+		w.Key(dataset.TypeHash, []byte("hash"), dataset.AppendHash(nil, pairs))
+		w.Key(dataset.TypeHashZiplist, []byte("hash:ziplist"), dataset.AppendRawString(nil, dataset.AppendZiplist(nil, pairs)))
+		w.Key(dataset.TypeHash, []byte("hash:lzf"), append(dataset.AppendString(dataset.AppendLen(nil, 1), "f"), c.AppendLZFString(nil, []byte(packed))...))
+		if strings.HasPrefix(magic, "VALKEY") || magic >= "REDIS0010" {
+			w.Key(dataset.TypeListQuicklist2, []byte("list:quicklist"), dataset.AppendQuicklist2(nil, []dataset.Node{
+				{Data: dataset.AppendListpack(nil, items)}, {Plain: true, Data: []byte(long)}, {Data: dataset.AppendListpack(nil, items[:1])}}))
+			w.Key(dataset.TypeHashListpack, []byte("hash:listpack"), dataset.AppendRawString(nil, dataset.AppendListpack(nil, pairs)))
+		}
+		if !expiring {
+			return
+		}
+		fields := []dataset.Field{
+			{Name: []byte("gone"), Value: []byte(long), ExpireMs: 1000}, {Name: []byte("soon"), Value: []byte(packed), ExpireMs: future},
+			{Name: []byte("later"), Value: []byte(long), ExpireMs: future + 1}, {Name: []byte("short"), Value: []byte("x"), ExpireMs: future + 2},
+			{Name: []byte("ever"), Value: []byte(long)}, {Name: []byte("n"), Value: []byte("1")},
+		}
+		if strings.HasPrefix(magic, "VALKEY") {
+			w.Key(dataset.TypeHash2Valkey, []byte("expiring"), dataset.AppendHash2Valkey(nil, fields))
+			return
+		}
+		w.Key(dataset.TypeHashMetadata, []byte("expiring"), dataset.AppendHashMetadata(nil, fields))
+		w.Key(dataset.TypeHashListpackEx, []byte("expiring:listpack"), dataset.AppendHashListpackEx(nil, fields))
+	})
+}
+
+// TestBigLongParts imports such values into every server, and compares them with
+// the dump as a second import does, as a comparison does, and by what the server
+// dumps.
+func TestBigLongParts(t *testing.T) {
+	t.Parallel()
+	for _, s := range matrixServers(t) {
+		t.Run(s.name, func(t *testing.T) {
+			lc := s.run(t, true)
+			for _, magic := range []string{"REDIS0009", "REDIS0012", "VALKEY080"} {
+				for _, drop := range []bool{false, true} {
+					s.empty(t, lc, false)
+					testLongParts(t, s, lc, longDump(t, magic, magic != "REDIS0009"), drop)
+					if t.Failed() {
+						t.Fatalf("%s, drop %v", magic, drop)
+					}
+				}
+			}
+		})
+	}
+}
+
+func testLongParts(t *testing.T, s matrixServer, lc *localcluster.Cluster, dump []byte, drop bool) {
+	c, client := connect(t, lc.URL()), lc.Nodes()[0].Client()
+	opts := pieces(pipeline.ConflictFail)
+	opts.Memory, opts.DropFieldTTL = small, drop // 64 KiB are held
+	first, err := bigImports(t, c, dump, opts)
+	noError(t, err)
+	values, refused := valuesIn(t, dump), int64(0)
+	different := map[string]bool{}
+	for key, v := range values {
+		switch {
+		case !hasFields(v) || hasFieldExpiry(s.version):
+			compareDumped(t, client, key, v)
+		case drop:
+			different[key] = true
+			if got := client.HLen(t.Context(), key).Val(); got != 5 {
+				t.Errorf("%s has %d fields", key, got)
+			}
+		default:
+			different[key] = true
+			refused++
+		}
+	}
+	if first.Failed != refused || first.Restored != int64(len(values))-refused {
+		t.Errorf("%+v", first)
+	}
+	again, err := bigImports(t, c, dump, opts)
+	if err != nil || again.Existing != first.Restored || again.Failed != refused {
+		t.Errorf("again: %v, %+v", err, again)
+	}
+	noTemporary(t, lc)
+	res, found := bigVerifies(t, c, dump, small)
+	for key := range values {
+		if _, ok := found[key]; ok != different[key] {
+			t.Errorf("%s: reported %v: %+v", key, ok, found[key])
+		}
+	}
+	if int(res.Same) != len(values)-len(different) {
+		t.Errorf("%+v", res)
+	}
+}

@@ -1,0 +1,142 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/slotter"
+)
+
+// bigVerifies compares a dump, about every value of which is too large to be held,
+// with a target. It returns what was found, by key.
+func bigVerifies(t *testing.T, c *slotter.Cluster, dump []byte, memory int64) (pipeline.VerifyResult, map[string]pipeline.KeyDifference) {
+	t.Helper()
+	opts := verifyOpts()
+	opts.Memory = memory
+	found := map[string]pipeline.KeyDifference{}
+	opts.Found = func(d pipeline.KeyDifference) {
+		key := string(d.Key)
+		if _, twice := found[key]; twice {
+			t.Errorf("key %q reported twice", key)
+		}
+		d.Key = bytes.Clone(d.Key)
+		found[key] = d
+	}
+	v, err := pipeline.Verify(t.Context(), c, opts)
+	noError(t, err)
+	cerr := v.Check(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{MaxValue: 64, Again: bytes.NewReader(dump)}))
+	res, err := v.Close()
+	noError(t, err)
+	noError(t, cerr)
+	sum := res.Same + res.Expired + res.Filtered + res.Skipped + res.Missing + res.Different + res.ExpiryOff + res.Unreadable
+	if sum != res.Read || res.Unsettled != 0 {
+		t.Errorf("%d keys read, but the counts add up to %d: %+v", res.Read, sum, res)
+	}
+	return res, found
+}
+
+// bigAlterations are the ways in which one part of a large value can differ.
+func bigAlterations(s matrixServer) []alteration {
+	fields := func(s matrixServer) bool { return hasFieldExpiry(s.version) }
+	members := repeated("SADD", 3000, func(i int) []any { return []any{fmt.Sprint("member", i)} })
+	scored := repeated("ZADD", 3000, func(i int) []any { return []any{float64(i) / 3, fmt.Sprint("member", i)} })
+	table := repeated("HSET", 3000, func(i int) []any { return []any{fmt.Sprint("field", i), i} })
+	items := repeated("RPUSH", 3000, func(i int) []any { return []any{fmt.Sprint("item", i)} })
+	var stream [][]any
+	for i := range 300 {
+		stream = append(stream, cmd("XADD", fmt.Sprintf("%d-1", i+1), "field", fmt.Sprint("value", i)))
+	}
+	stream = append(stream, cmd("XGROUP CREATE", "g", "0"), cmd("XGROUP CREATE", "h", "5-1"), cmd("XREADGROUP GROUP g ann COUNT 200 STREAMS", ">"))
+	text := cmds(cmd("SET", noise(1, 300_000)))
+	long := cmds(cmd("HSET", "short", "x", "long", noise(2, 300_000)))
+	different := pipeline.Different
+	one := func(key string, made [][]any, what string, done ...[]any) alteration {
+		return alteration{key: key, made: made, done: done, kind: different, what: what}
+	}
+	all := []alteration{
+		one("set:member", cmds(members), "member", cmd("SREM", "member1500"), cmd("SADD", "other")),
+		one("set:more", cmds(members), "elements", cmd("SADD", "other")),
+		one("set:less", cmds(members), `"member77" is missing`, cmd("SREM", "member77")),
+		one("zset:bit", cmds(scored), `"member1000" has the score`, cmd("ZADD", math.Nextafter(1000.0/3, 0), "member1000")),
+		one("zset:member", cmds(scored), `"member2999" is missing`, cmd("ZREM", "member2999"), cmd("ZADD", 1, "other")),
+		one("list:order", cmds(items), "item 2000 is another", cmd("LSET", 2000, "item2001"), cmd("LSET", 2001, "item2000")),
+		one("list:less", cmds(items), "shorter", cmd("RPOP")),
+		one("list:more", cmds(items), "elements", cmd("RPUSH", "x")),
+		one("hash:value", cmds(table), `"field2500" has another value`, cmd("HSET", "field2500", "x")),
+		one("hash:field", cmds(table), `"field2500" is missing`, cmd("HDEL", "field2500"), cmd("HSET", "other", "x")),
+		one("hash:long", long, `"long" has another value`, cmd("HSET", "long", noise(2, 299_999)+"!")),
+		one("list:long", cmds(cmd("RPUSH", "a", noise(3, 300_000), "b")), "item 1 has another value", cmd("LSET", 1, noise(3, 200_000)+"!"+noise(4, 99_999))),
+		one("string:byte", text, "it differs within", cmd("SETRANGE", 150_000, "!!")),
+		one("string:longer", text, "bytes", cmd("APPEND", "!")),
+		one("stream:entry", stream, "entries are missing", cmd("XDEL", "250-1")),
+		one("stream:more", stream, "last id", cmd("XADD", "1000-1", "a", "b")),
+		one("stream:pending", stream, "does not wait for", cmd("XACK", "g", "100-1")),
+		one("stream:delivered", stream, "delivered up to", cmd("XGROUP SETID", "g", "250-1")),
+		one("stream:count", stream, "was delivered", cmd("XCLAIM", "g", "ann", 0, "100-1", "RETRYCOUNT", 7, "JUSTID")),
+		one("stream:owner", stream, "entry 100-1", cmd("XCLAIM", "g", "bob", 0, "100-1", "JUSTID")),
+		one("stream:group", stream, `"h" is missing`, cmd("XGROUP DESTROY", "h")),
+		one("stream:group more", stream, "is not in the dump", cmd("XGROUP CREATE", "i", "0")),
+		one("type", cmds(table), "in the dump a hash", cmd("DEL"), cmd("SADD", "x")),
+		{key: "missing", made: cmds(scored), done: cmds(cmd("DEL")), kind: pipeline.Missing, what: "does not have it"},
+		{key: "expiry:none", made: cmds(scored, cmd("PEXPIREAT", future)), done: cmds(cmd("PERSIST")), kind: pipeline.ExpiryOff, what: "no expiry"},
+		{key: "expiry:new", made: cmds(table), done: cmds(cmd("PEXPIREAT", future)), kind: pipeline.ExpiryOff, what: "expiry"},
+		{key: "expiry:other", made: append(text[:1:1], cmd("PEXPIREAT", future)), done: cmds(cmd("PEXPIREAT", future+5000)), kind: pipeline.ExpiryOff, what: "its expiry is off by"},
+		{key: "field:new", made: cmds(table), done: cmds(cmd("HPEXPIREAT", future, "FIELDS", 1, "field7")), kind: different, what: `"field7" has another expiry`, needs: fields},
+		{key: "field:other", made: cmds(table, cmd("HPEXPIREAT", future, "FIELDS", 1, "field2")), done: cmds(cmd("HPEXPIREAT", future+1, "FIELDS", 1, "field2")), kind: different, what: `"field2" has another expiry`, needs: fields},
+		{key: "field:none", made: cmds(table, cmd("HPEXPIREAT", future, "FIELDS", 1, "field2")), done: cmds(cmd("HPERSIST", "FIELDS", 1, "field2")), kind: different, what: `"field2" has another expiry`, needs: fields},
+		{key: "field:long", made: append(long[:1:1], cmd("HPEXPIREAT", future, "FIELDS", 1, "long")), done: cmds(cmd("HPEXPIREAT", future+1, "FIELDS", 1, "long")), kind: different, what: `"long" has another expiry`, needs: fields},
+
+		{key: "same:set", made: cmds(members), done: cmds(cmd("DEL"), members)},
+		{key: "same:string", made: text},
+		{key: "same:expiry", made: append(text[:1:1], cmd("PEXPIREAT", future)), done: cmds(cmd("PEXPIREAT", future+500))},
+	}
+	var can []alteration
+	for _, a := range all {
+		if a.needs == nil || a.needs(s) {
+			can = append(can, a)
+		}
+	}
+	return can
+}
+
+// TestBigVerify compares large values with what each server holds: first with what
+// an import has left of them, then with one part of each altered.
+func TestBigVerify(t *testing.T) {
+	t.Parallel()
+	for _, s := range matrixServers(t) {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			lc := s.run(t, true)
+			c, target := connect(t, lc.URL()), altered{t, lc}
+			all := bigAlterations(s)
+			for _, a := range all {
+				for _, command := range a.made {
+					target.run(a.key, command)
+				}
+			}
+			dump := save(t, lc.Nodes()[0], false)
+			s.empty(t, lc, false)
+			opts := pieces(pipeline.ConflictFail)
+			opts.Memory = small // 64 KiB are held
+			res, err := bigImports(t, c, dump, opts)
+			if err != nil || int(res.Restored) != len(all) || int(res.Big) != len(all) {
+				t.Fatalf("%v, %+v", err, res)
+			}
+			same, found := bigVerifies(t, c, dump, small)
+			if len(found) > 0 || int(same.Same) != len(all) {
+				t.Errorf("nothing is altered, but: %+v, %v", same, found)
+			}
+			for _, a := range all {
+				for _, command := range a.done {
+					target.run(a.key, command)
+				}
+			}
+			_, found = bigVerifies(t, c, dump, small)
+			compareFound(t, all, found)
+		})
+	}
+}
