@@ -31,6 +31,7 @@ lint:
 
 unit:
 	RDBIMPORT_SERVERS="$$(cd $(SERVERS) 2>/dev/null && pwd)" $(GO) test -race -timeout 25m -parallel 4 ./...
+	$(GO) test -run '^TestRoundTrip$$' ./pipeline
 
 # Every fuzz target, for a fixed number of runs.
 fuzz:

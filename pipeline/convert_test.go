@@ -100,8 +100,6 @@ func TestConvertOutcomes(t *testing.T) {
 	expired.Expires, expired.ExpireAt = true, dataset.PastMs
 	module := entry(rdbparse.TypeModule2, []byte{0x81, 0, 0, 0, 0, 0, 0, 0, 0, 0})
 	module.Meta = someMeta
-	big := entry(rdbparse.TypeStreamListpacks3, nil)
-	big.Big = true
 	empty := entry(rdbparse.TypeHash2, []byte{0})
 	torn := entry(rdbparse.TypeHash2, []byte{5, 1})
 	tests := []struct {
@@ -126,12 +124,11 @@ func TestConvertOutcomes(t *testing.T) {
 		{"module", redis60, Options{}, module, 0, 0, 0, "module type AAAAAAAAA: Redis 6.0.16 would exit"},
 		{"module, allowed", redis60, Options{AllowModules: true}, module, rdbparse.TypeModule2, 0, 0, ""},
 		{"array", redis80, Options{}, entry(rdbparse.TypeArray, []byte{1, 0, 0, 0, 0}), 0, 0, 0, "Redis 8.0 has no encoding for array"},
-		{"not held in memory", redis60, Options{}, big, rdbparse.TypeStreamListpacks3, 0, 0, ""},
 		{"damaged", redis80, Options{SkipDamaged: true}, torn, 0, 0, 0, "damaged value of type hash_2"},
 	}
 	for _, tt := range tests {
 		f := feederFor(tt.to, tt.opts)
-		if !tt.e.Big && !f.im.target.needsCare(tt.e) {
+		if !f.im.target.needsCare(tt.e) {
 			t.Errorf("%s: needs no care", tt.name)
 		}
 		out, err := f.convert(tt.e)

@@ -1,3 +1,5 @@
+//go:build !race
+
 package pipeline_test
 
 import (
@@ -19,11 +21,9 @@ import (
 // near: at least 80 % of the keys a second, between the first quarter and the last
 // of a dump. Both are behind the proxy, which takes its share of the processors,
 // and measured in turn, because other programs take theirs. The dumps are several
-// times as large as what is in flight.
+// times as large as what is in flight. With the race detector another thing would
+// be measured.
 func TestRoundTrip(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes a minute")
-	}
 	const away, least, pairs = 50 * time.Millisecond, 0.8, 3
 	lc := start(t, localcluster.Options{})
 	for _, set := range []struct {
