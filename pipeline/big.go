@@ -70,6 +70,9 @@ func (f *Feeder) big(e *rdbparse.Entry) error {
 	im.stats.big.Add(1)
 	err := b.bring()
 	b.removeTemporary()
+	if f.link != nil {
+		f.link.lane.flying.Store(0)
+	}
 	f.publish()
 	return err
 }
@@ -392,11 +395,11 @@ func (b *bigValue) compare() (differs string, err error) {
 		return "", err
 	}
 	c := rangeCompare{
-		wire: &k.wire, send: k.ask, idle: func() { k.c.waiting.Store(0) }, key: b.name, e: b.e, v: b.v, held: im.held, now: im.clock.now.Load(), clock: im.clock.now.Load,
+		wire: &k.wire, send: k.ask, idle: k.rests, key: b.name, e: b.e, v: b.v, held: im.held, now: im.clock.now.Load(), clock: im.clock.now.Load,
 		commands: im.target.commands, dropped: im.opts.DropFieldTTL,
 	}
 	differs, err = c.run()
-	k.c.waiting.Store(0)
+	k.rests()
 	if errors.Is(err, errGone) {
 		return "", errVanished // since it was asked for
 	}

@@ -21,9 +21,10 @@ type link struct {
 	c    *connection
 	stop func() bool
 
-	written  int64 // bytes, since a value was accepted
-	commands int   // ended since the last chunk
-	flight   []int // commands of each chunk that is written and not answered
+	written  int64     // bytes, since a value was accepted
+	commands int       // ended since the last chunk
+	flight   []int     // commands of each chunk that is written and not answered
+	from     time.Time // since when the master is waited for
 }
 
 // Sizes of what goes through a link.
@@ -90,6 +91,7 @@ func (k *link) close() {
 	k.stop()
 	k.im.memory.add(-linkSize)
 	k.lane.conn.Store(nil)
+	k.lane.flying.Store(0)
 	_ = k.c.conn.Close()
 }
 
@@ -193,7 +195,7 @@ func (k *link) write() error {
 		return err
 	}
 	k.waits()
-	defer k.c.waiting.Store(0)
+	defer k.rests()
 	if err := k.c.writeBytes(k.buf); err != nil {
 		// The reason may stand in a last reply.
 		_ = k.c.conn.SetReadDeadline(time.Now().Add(lastWords))
@@ -225,8 +227,22 @@ func (k *link) ask() error {
 // waits notes that the link begins to wait for the master, so that a silence
 // counts from now on.
 func (k *link) waits() {
-	k.c.moved.Store(time.Now().UnixNano())
+	k.from = time.Now()
+	k.c.moved.Store(k.from.UnixNano())
 	k.c.waiting.Store(1)
+}
+
+// rests notes that it waits no longer.
+func (k *link) rests() {
+	if k.c.waiting.Swap(0) != 0 {
+		k.im.stats.waited.Add(int64(time.Since(k.from)))
+	}
+}
+
+// well notes that the master answers.
+func (k *link) well() {
+	k.lane.since.Store(0)
+	k.lane.well()
 }
 
 // flush writes what is in the buffer and, where too much is on its way, reads
@@ -252,7 +268,7 @@ func (k *link) flush() error {
 // answered reads the replies to the oldest chunk.
 func (k *link) answered() error {
 	k.waits()
-	defer k.c.waiting.Store(0)
+	defer k.rests()
 	for k.flight[0] > 0 {
 		err := k.skip()
 		k.flight[0]--
@@ -261,7 +277,7 @@ func (k *link) answered() error {
 		}
 	}
 	k.flight = append(k.flight[:0], k.flight[1:]...)
-	k.lane.since.Store(0)
+	k.well()
 	return nil
 }
 
@@ -294,12 +310,12 @@ func (k *link) call() (reply, error) {
 // answer reads one reply that is waited for.
 func (k *link) answer() (reply, error) {
 	k.waits()
-	defer k.c.waiting.Store(0)
+	defer k.rests()
 	rep, err := k.next()
 	if err != nil {
 		return rep, k.why(err)
 	}
-	k.lane.since.Store(0)
+	k.well()
 	return rep, nil
 }
 
