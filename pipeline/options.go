@@ -114,8 +114,8 @@ const (
 
 // Bounds of what is held of one value, in bytes.
 const (
-	// autoBig is the size above which a string is streamed and a stream written in
-	// pieces, and autoParts that above which any other value is written in pieces. RESTORE keeps a master busy
+	// autoBig is the size above which strings and values of modules are streamed and
+	// streams written in pieces, and autoParts that above which all others are. RESTORE keeps a master busy
 	// for up to 150 ms a MiB of a sorted set and 125 of a set, hash or list, as
 	// measured with members that are numbers; for 25 ms with a string that
 	// compresses to one.

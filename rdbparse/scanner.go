@@ -19,8 +19,8 @@ type Options struct {
 	// MaxValue is the most bytes of a value that are held; a longer one gives an
 	// Entry that is Big. 0 is no limit.
 	MaxValue int
-	// MaxParts is the same for values of many parts, which are all but strings and
-	// streams, where that is less; 0 is MaxValue.
+	// MaxParts is the same for lists, sets, sorted sets and hashes, where that is
+	// less; 0 is MaxValue.
 	MaxParts int
 	// AnyVersion reads a dump of an unknown version as far as its types and
 	// opcodes are known.
@@ -259,7 +259,7 @@ func (s *Scanner) key(row *TypeInfo, at int64) bool {
 	}
 	value := w.Pos()
 	most := s.most
-	if row.Kind != KindString && row.Kind != KindStream && s.opts.MaxParts > 0 {
+	if s.opts.MaxParts > 0 && row.Kind >= KindList && row.Kind <= KindHash {
 		most = min(most, s.opts.MaxParts)
 	}
 	if most != math.MaxInt {
