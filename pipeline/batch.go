@@ -61,7 +61,7 @@ type batch struct {
 	// low is the offset in the dump of the first command while any is open, none
 	// otherwise. It is read by others.
 	low atomic.Int64
-	// feeder is the one that has filled it last.
+	// feeder is the one that has scanned what it holds.
 	feeder atomic.Pointer[Feeder]
 
 	how  sending

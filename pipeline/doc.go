@@ -17,4 +17,9 @@
 // Taking one from the pool is what holds the source back. A command that has to
 // be sent again stays in its batch, which goes back to a lane without passing
 // through the pool: retries therefore never wait for memory.
+//
+// A Feeder scans its dump and renders it in one goroutine. Against many masters,
+// and with processors to spare, it only scans: it copies entries into chunks, of
+// which there are few, and other goroutines, each with a Feeder of its own, render
+// those (see encoders).
 package pipeline

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -26,7 +27,14 @@ type Feeder struct {
 	counts feedCounts
 	held   int64 // bytes that are counted in Importer.memory
 
-	index   int // among the Feeders
+	index int // among the Feeders
+	peers int // how many Feeders render the dump, if it is more than one
+	// origin is the Feeder that scans what this one renders: itself, but for those
+	// of encoders.
+	origin *Feeder
+	// encoders render what this Feeder scans, nil where it does so itself.
+	encoders *encoders
+
 	scanner *rdbparse.Scanner
 	link    *link // that the last large value went through, nil if none
 
@@ -44,6 +52,7 @@ type Feeder struct {
 func (im *Importer) NewFeeder() *Feeder {
 	im.mu.Lock()
 	f := &Feeder{im: im, db: im.target.db, index: im.stats.feeders}
+	f.origin = f
 	im.stats.feeders++
 	im.setRoutes(im.routes.Load())
 	im.mu.Unlock()
@@ -56,7 +65,12 @@ func (im *Importer) NewFeeder() *Feeder {
 // way, not when it has arrived: see Importer.Close. The error is the scanner's,
 // or the one that stopped the import.
 func (f *Feeder) Feed(sc *rdbparse.Scanner) error {
+	f.encoders = f.im.encoders.begin(f)
 	err := f.scan(sc)
+	if f.encoders != nil {
+		err = f.encoders.end(err)
+		f.encoders = nil
+	}
 	f.Flush()
 	f.unlink()
 	return err
@@ -72,21 +86,35 @@ func (f *Feeder) scan(sc *rdbparse.Scanner) error {
 		e := sc.Entry()
 		if e.Record != rdbparse.RecordKey {
 			if err := f.record(e); err != nil {
-				im.fail(err)
-				return err
+				return f.failed(err)
 			}
 			continue
 		}
-		if err := f.key(e); err != nil {
+		var err error
+		if f.encoders == nil {
+			err = f.key(e)
+		} else {
+			err = f.share(e)
+		}
+		if err != nil {
 			im.marks.keepBelow(e.Offset)
-			im.fail(err)
-			return err
+			return f.failed(err)
 		}
 		if e.Offset >= f.nextMark {
 			f.mark(sc)
 		}
 	}
 	return sc.Err()
+}
+
+// failed stops the import because of err, or because of what the encoders have met
+// before it.
+func (f *Feeder) failed(err error) error {
+	if f.encoders != nil {
+		err = cmp.Or(f.encoders.settle(), err)
+	}
+	f.im.fail(err)
+	return err
 }
 
 // KeysRead returns how many keys of the present source f has met.
@@ -134,8 +162,17 @@ func (f *Feeder) WaitSettled() error {
 const settledLook = time.Millisecond
 
 // Flush hands over the batches that are not full. A reader of a slow source
-// calls it before it waits.
+// calls it before it waits; if it does so from another goroutine, f's must be
+// waiting for that reader.
 func (f *Feeder) Flush() {
+	if f.encoders != nil {
+		_ = f.encoders.settle() // an error stops the import
+	}
+	f.flush()
+}
+
+// flush hands over the batches that f itself fills.
+func (f *Feeder) flush() {
 	for m, b := range f.filling {
 		if b != nil && len(b.cmds) > 0 {
 			f.filling[m] = nil
@@ -262,7 +299,7 @@ func (f *Feeder) nextBatch(m, size int, offset int64) (*batch, error) {
 		f.lanes[m] = im.laneTo(place{f.routes.masters[m], f.db, f.turn[m]})
 	}
 	b.lane = f.lanes[m]
-	b.feeder.Store(f)
+	b.feeder.Store(f.origin)
 	b.low.Store(offset)
 	f.filling[m] = b
 	return b, nil
@@ -280,7 +317,7 @@ func (f *Feeder) takeBatch(size int) (*batch, error) {
 		from := time.Now()
 		select {
 		case b = <-im.pool:
-			im.stats.waited.Add(int64(time.Since(from)))
+			f.waited(from)
 		case <-im.reading.Done():
 			return nil, im.whyStopped()
 		}
@@ -294,7 +331,7 @@ func (f *Feeder) takeBatch(size int) (*batch, error) {
 			im.pool <- b
 			return nil, im.whyStopped()
 		}
-		im.stats.waited.Add(int64(time.Since(from)))
+		f.waited(from)
 		b.buf = make([]byte, 0, size)
 	case cap(b.buf) == 0:
 		b.buf = make([]byte, 0, im.batchSize)
@@ -303,13 +340,19 @@ func (f *Feeder) takeBatch(size int) (*batch, error) {
 	return b, nil
 }
 
+// waited counts the time since from, in which f waited for masters. Feeders of one
+// dump wait together.
+func (f *Feeder) waited(from time.Time) {
+	f.im.stats.waited.Add(int64(time.Since(from)) / int64(max(f.peers, 1)))
+}
+
 // manyMasters is what Feeder.owner holds where it has no room for the index.
 const manyMasters = 255
 
 // adopt makes r the routes by which f sends. What is in open batches goes to
 // where it was meant to go, and comes back with MOVED if that is wrong.
 func (f *Feeder) adopt(r *routes) {
-	f.Flush()
+	f.flush()
 	f.routes = r
 	n := len(r.masters)
 	f.lanes = make([]*lane, n)

@@ -30,6 +30,9 @@ type Importer struct {
 	large    *semaphore.Weighted
 	largeMax int64
 
+	// encoders render what one of the Feeders scans; nil if there are none.
+	encoders *encoders
+
 	redo    *queue
 	routes  atomic.Pointer[routes]
 	slotMap atomic.Pointer[slotter.Map]
@@ -144,16 +147,19 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 // maxBatches bounds the number of batches, and with it the room of the pool.
 const maxBatches = 1 << 14
 
-// makePool makes the batches that the memory budget allows. Half of it is for
-// commands that are larger than a batch.
+// makePool makes the batches that the memory budget allows, and the encoders if
+// there are to be any, each of which fills a batch for each lane. Half of the
+// budget is for commands that are larger than a batch.
 func (im *Importer) makePool(masters int) {
 	lanes := max(1, masters*im.opts.Lanes)
 	half := im.opts.Memory / 2
 	im.large = semaphore.NewWeighted(half)
 	im.largeMax = half
-	im.batchSize = int(min(max(half/int64(batchesPerLane*lanes), minBatch), maxBatch))
+	im.encoders = newEncoders(im, im.opts.encoders(masters))
+	room := half - im.encoders.room()
+	im.batchSize = int(min(max(room/int64((batchesPerLane+im.encoders.count())*lanes), minBatch), maxBatch))
 	// Small keys take a quarter more than their commands.
-	n := int(min(max(half/int64(im.batchSize+im.batchSize/4), int64(2*lanes+2)), maxBatches))
+	n := int(min(max(room/int64(im.batchSize+im.batchSize/4), int64(2*lanes+2)), maxBatches))
 	im.pool = make(chan *batch, maxBatches)
 	im.growPool(n)
 }

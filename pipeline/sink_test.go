@@ -24,6 +24,14 @@ func newSink(masters int, opts Options) (im *Importer, stop func()) {
 // comes back after rtt.
 func newSinkAway(masters int, rtt time.Duration, opts Options) (im *Importer, stop func()) {
 	opts.Databases.Only = AllDatabases
+	if rtt == 0 {
+		return newSinkTo(masters, opts, (*lane).swallow)
+	}
+	return newSinkTo(masters, opts, func(l *lane) { l.swallowAfter(rtt) })
+}
+
+// newSinkTo is newSink with run in place of what each lane does.
+func newSinkTo(masters int, opts Options, run func(*lane)) (im *Importer, stop func()) {
 	im = &Importer{opts: opts.withDefaults(), redo: newQueue(), stopped: make(chan struct{}),
 		byPlace: make(map[place]*lane), paces: make(map[string]*pace)}
 	im.ctx, im.cancel = context.WithCancelCause(context.Background())
@@ -51,11 +59,7 @@ func newSinkAway(masters int, rtt time.Duration, opts Options) (im *Importer, st
 		l := newLane(im, p, int32(len(im.lanes)))
 		im.lanes = append(im.lanes, l)
 		im.byPlace[p] = l
-		if rtt > 0 {
-			im.work.Go(func() { l.swallowAfter(rtt) })
-		} else {
-			im.work.Go(l.swallow)
-		}
+		im.work.Go(func() { run(l) })
 	}
 	return im, func() {
 		im.cancel(nil)
@@ -64,10 +68,13 @@ func newSinkAway(masters int, rtt time.Duration, opts Options) (im *Importer, st
 }
 
 // swallow takes what is in the queue of l and gives it back to the pool.
-func (l *lane) swallow() {
+func (l *lane) swallow() { l.swallowBy(l.im.put) }
+
+// swallowBy gives each batch in the queue of l to give.
+func (l *lane) swallowBy(give func(*batch)) {
 	for {
 		if b := l.queue.take(); b != nil {
-			l.im.put(b)
+			give(b)
 			continue
 		}
 		select {
