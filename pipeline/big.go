@@ -1,15 +1,12 @@
 package pipeline
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
-	"github.com/rdbimport/rdbimport/rdbparse/element"
 	"github.com/rdbimport/rdbimport/slotter"
 )
 
@@ -155,7 +152,7 @@ func (b *bigValue) exists() (bool, error) {
 		return false, err
 	}
 	if b.im.opts.Conflict == ConflictSkip && !b.uncertain {
-		b.settled(&b.im.stats.existing)
+		b.im.stats.existing.Add(1)
 		return true, nil
 	}
 	differs, err := b.compare()
@@ -165,7 +162,7 @@ func (b *bigValue) exists() (bool, error) {
 	case differs == "" && b.uncertain:
 		return true, b.arrived()
 	case differs == "" || b.im.opts.Conflict == ConflictSkip:
-		b.settled(&b.im.stats.existing)
+		b.im.stats.existing.Add(1)
 		return true, nil
 	case b.im.opts.Conflict == ConflictReplace:
 		return false, b.connect() // the link was given up
@@ -199,142 +196,8 @@ type refusedError struct{ reason string }
 
 func (e *refusedError) Error() string { return e.reason }
 
-// judge says what follows from the error of an attempt: another attempt, or the
-// end of this value, and with the error that is returned, of the import.
-func (b *bigValue) judge(err error) (again bool, _ error) {
-	var (
-		reply    *replyError
-		source   *sourceError
-		refused  *refusedError
-		conflict *ConflictError
-	)
-	switch {
-	case b.im.stopping.Load():
-		if b.uncertain {
-			b.im.opts.Warn(fmt.Sprintf("key %q: stopped before the answer to its last command came", b.name))
-		}
-		return false, b.f.unread(b.im.whyStopped())
-	case errors.As(err, &conflict):
-		return false, err
-	case errors.Is(err, errNothing):
-		return false, nil
-	case errors.Is(err, errVanished), errors.Is(err, errTaken):
-		return true, nil
-	case errors.As(err, &source):
-		return false, b.unreadable(source.err)
-	case errors.As(err, &refused):
-		b.refuse(refused.reason)
-		return false, nil
-	case errors.As(err, &reply):
-		return b.judgeReply(reply)
-	}
-	b.im.stats.reconnects.Add(1)
-	b.im.trouble(b.k.lane, err)
-	return b.tooOften(err)
-}
-
-// How often the connection may break in mid-value before that is said, and before
-// it is given up: each time the value begins anew, so that a line that does not
-// last as long as the value takes never brings it.
-const (
-	warnBroken = 5
-	mostBroken = 200
-)
-
-// tooOften counts connections that broke while they were at the value, because of
-// err, and gives up in the end.
-func (b *bigValue) tooOften(err error) (again bool, _ error) {
-	if b.k.c == nil {
-		return true, nil // there was none
-	}
-	switch b.broken++; b.broken {
-	case warnBroken:
-		b.im.opts.Warn(fmt.Sprintf("key %q: the connection to %s broke %d times while its value was on its way, which begins anew each time: %v",
-			b.name, b.k.addr, b.broken, err))
-	case mostBroken:
-		return false, b.f.unread(fmt.Errorf("%w: key %q: the connection to %s broke %d times while its value was on its way: %w",
-			ErrNoProgress, b.name, b.k.addr, b.broken, err))
-	}
-	return true, nil
-}
-
-// warnWaited is after how many tries, each about longPause after the one before,
-// it is said that a slot is waited for.
-const warnWaited = 15
-
-// waitsForSlot counts tries that failed because the slot is on its way.
-func (b *bigValue) waitsForSlot() {
-	if b.waited++; b.waited == warnWaited {
-		b.im.opts.Warn(fmt.Sprintf("key %q: slot %d is being migrated, its value waits until that is over", b.name, b.slot))
-	}
-}
-
-// judgeReply does the same for an error in a reply.
-func (b *bigValue) judgeReply(err *replyError) (again bool, _ error) {
-	im, text := b.im, []byte(err.text)
-	switch act := classify(text); act {
-	case actMoved, actAsk:
-		im.stats.redirects.Add(1)
-		if announced, ok := redirect(text); ok && act == actMoved {
-			im.movedTo(map[uint16]string{b.slot: im.cluster.Resolve(announced, err.addr)})
-		} else {
-			b.waitsForSlot()
-		}
-		return true, nil
-	case actLoading, actExists:
-		if strings.HasPrefix(err.text, "TRYAGAIN") {
-			b.waitsForSlot()
-		}
-		return true, nil
-	case actLater:
-		im.trouble(b.k.lane, err)
-		return true, nil
-	case actOOM:
-		if im.opts.WaitOnOOM {
-			im.warnFull(err.addr)
-			return true, nil
-		}
-		return false, b.f.unread(im.full(err.addr, b.name))
-	case actStopAuth:
-		return false, b.f.unread(fmt.Errorf("%w: %w", slotter.ErrAuth, err))
-	}
-	if b.e.Type.Kind == rdbparse.KindStream && b.temp != nil && lostStream(err.text) {
-		return b.judge(b.lost("the target keeps losing parts of it: " + err.text))
-	}
-	if deniesCommand(text) {
-		return false, b.f.unread(fmt.Errorf("%w: %w (large values are written in pieces)", slotter.ErrNoPermission, err))
-	}
-	b.refuse(refusalReason(text))
-	return false, nil
-}
-
-// unreadable handles a value that cannot be read to its end. If the dump is cut
-// or damaged there, the scanner finds that as well and says so.
-func (b *bigValue) unreadable(err error) error {
-	var none *element.Error
-	switch {
-	case errors.Is(err, rdbparse.ErrNoReplay):
-		return b.f.unread(fmt.Errorf("key %q has to be read again: %w", b.name, err))
-	case b.v.Skip() != nil:
-		b.f.met--
-		b.f.counts.read--
-		return nil // the scanner has the same error
-	case errors.As(err, &none) && errors.Is(err, element.ErrDamaged):
-		return b.f.damaged(b.e, err)
-	}
-	if errors.Is(err, element.ErrTooLong) {
-		b.refuse(tooLongPart(err))
-		return nil
-	}
-	b.refuse(err.Error())
-	return nil
-}
-
 // refuse counts the key as refused.
 func (b *bigValue) refuse(reason string) { b.f.refuse(b.e, reason) }
-
-// settled adds the key to a count.
-func (b *bigValue) settled(count interface{ Add(int64) int64 }) { count.Add(1) }
 
 // accepted counts the key as restored.
 func (b *bigValue) accepted() {
@@ -421,79 +284,4 @@ func (b *bigValue) compare() (differs string, err error) {
 		want = b.e.ExpireAt
 	}
 	return expiryDiffers(want, have, ttlTolerance), nil
-}
-
-// removeTemporary removes the temporary key of an attempt that came to nothing.
-func (b *bigValue) removeTemporary() {
-	if b.temp == nil {
-		return
-	}
-	b.im.discard(TemporaryKey{b.f.db, b.temp})
-	b.temp, b.whole = nil, false
-}
-
-// sweep removes what the attempts that came to nothing may have left behind.
-func (im *Importer) sweep() {
-	im.mu.Lock()
-	discarded := im.discarded
-	im.mu.Unlock()
-	if len(discarded) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(im.ctx), lastLookTime)
-	defer cancel()
-	for _, t := range discarded {
-		if err := im.remove(ctx, t); err != nil {
-			im.opts.Warn(fmt.Sprintf("key %q, in which a value was collected, could not be removed (%v): rdbimport --cleanup lists such keys", t.Key, err))
-			continue
-		}
-		im.forgetTemporary(t.Key)
-	}
-}
-
-// discard removes a temporary key, now if its master can be reached, and at the
-// end of the import in any case: what a connection has left behind may still
-// write to it.
-func (im *Importer) discard(t TemporaryKey) {
-	im.mu.Lock()
-	im.discarded = append(im.discarded, t)
-	im.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(im.ctx), probeTimeout)
-	defer cancel()
-	_ = im.remove(ctx, t)
-}
-
-// remove removes a key wherever it is.
-func (im *Importer) remove(ctx context.Context, t TemporaryKey) error {
-	r := im.routes.Load()
-	addr := r.masters[r.owner[slotter.Slot(t.Key)]]
-	for range mostRedirects {
-		if addr == nowhere {
-			return errNowhere
-		}
-		c := im.cluster.ClientDB(addr, int(t.DB))
-		err := c.Do(ctx, im.target.unlink, t.Key).Err()
-		if err == nil {
-			return nil
-		}
-		switch act := classify([]byte(err.Error())); act {
-		case actMoved, actAsk:
-			announced, ok := redirect([]byte(err.Error()))
-			if !ok {
-				return err
-			}
-			addr = im.cluster.Resolve(announced, addr)
-			if act == actAsk {
-				pipe := im.cluster.ClientDB(addr, int(t.DB)).Pipeline()
-				pipe.Do(ctx, "ASKING")
-				pipe.Do(ctx, im.target.unlink, t.Key)
-				if _, err := pipe.Exec(ctx); err == nil {
-					return nil
-				}
-			}
-		default:
-			return err
-		}
-	}
-	return fmt.Errorf("too many redirections of %q", t.Key)
 }

@@ -88,3 +88,78 @@ func (im *Importer) removeLeftovers() {
 		im.mu.Unlock()
 	}
 }
+
+// removeTemporary removes the temporary key of an attempt that came to nothing.
+func (b *bigValue) removeTemporary() {
+	if b.temp == nil {
+		return
+	}
+	b.im.discard(TemporaryKey{b.f.db, b.temp})
+	b.temp, b.whole = nil, false
+}
+
+// sweep removes what the attempts that came to nothing may have left behind.
+func (im *Importer) sweep() {
+	im.mu.Lock()
+	discarded := im.discarded
+	im.mu.Unlock()
+	if len(discarded) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(im.ctx), lastLookTime)
+	defer cancel()
+	for _, t := range discarded {
+		if err := im.remove(ctx, t); err != nil {
+			im.opts.Warn(fmt.Sprintf("key %q, in which a value was collected, could not be removed (%v): rdbimport --cleanup lists such keys", t.Key, err))
+			continue
+		}
+		im.forgetTemporary(t.Key)
+	}
+}
+
+// discard removes a temporary key, now if its master can be reached, and at the
+// end of the import in any case: what a connection has left behind may still
+// write to it.
+func (im *Importer) discard(t TemporaryKey) {
+	im.mu.Lock()
+	im.discarded = append(im.discarded, t)
+	im.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(im.ctx), probeTimeout)
+	defer cancel()
+	_ = im.remove(ctx, t)
+}
+
+// remove removes a key wherever it is.
+func (im *Importer) remove(ctx context.Context, t TemporaryKey) error {
+	r := im.routes.Load()
+	addr := r.masters[r.owner[slotter.Slot(t.Key)]]
+	for range mostRedirects {
+		if addr == nowhere {
+			return errNowhere
+		}
+		c := im.cluster.ClientDB(addr, int(t.DB))
+		err := c.Do(ctx, im.target.unlink, t.Key).Err()
+		if err == nil {
+			return nil
+		}
+		switch act := classify([]byte(err.Error())); act {
+		case actMoved, actAsk:
+			announced, ok := redirect([]byte(err.Error()))
+			if !ok {
+				return err
+			}
+			addr = im.cluster.Resolve(announced, addr)
+			if act == actAsk {
+				pipe := im.cluster.ClientDB(addr, int(t.DB)).Pipeline()
+				pipe.Do(ctx, "ASKING")
+				pipe.Do(ctx, im.target.unlink, t.Key)
+				if _, err := pipe.Exec(ctx); err == nil {
+					return nil
+				}
+			}
+		default:
+			return err
+		}
+	}
+	return fmt.Errorf("too many redirections of %q", t.Key)
+}

@@ -65,6 +65,7 @@ func (im *Importer) dialLink(addr string, db uint32, n int) (*link, error) {
 func (f *Feeder) linkTo(addr string) (*link, error) {
 	if k := f.link; k != nil && k.addr == addr && k.lane.place.db == f.db && k.c.broke.Load() == nil {
 		k.c.heard.Store(time.Now().UnixNano()) // nothing was asked meanwhile
+		k.written = 0
 		return k, nil
 	}
 	f.unlink()
