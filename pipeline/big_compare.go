@@ -130,6 +130,20 @@ func (c *rangeCompare) ask() (reply, error) {
 	return c.next()
 }
 
+// askLong sends what is rendered, and returns how many bytes the reply has, which
+// are then still to be taken, or that it is nil.
+func (c *rangeCompare) askLong() (n int64, none bool, err error) {
+	c.end(0)
+	if err := c.send(); err != nil {
+		return 0, false, err
+	}
+	rep, n, err := c.replies.head()
+	if err == nil && rep.kind == '-' {
+		err = &replyError{c.addr, string(rep.text)}
+	}
+	return n, rep.null, err
+}
+
 // elements compares the elements, of which the target has have.
 func (c *rangeCompare) elements(have int64) (differs string, err error) {
 	r := element.OfBig(c.v, c.held)

@@ -74,17 +74,11 @@ func (c *rangeCompare) long(r *element.Reader, el *element.Element) (differs str
 		c.int(c.count)
 	}
 	c.count++
-	c.end(0)
-	if err := c.send(); err != nil {
-		return "", err
-	}
-	rep, n, err := c.replies.head()
+	n, none, err := c.askLong()
 	switch {
 	case err != nil:
 		return "", err
-	case rep.kind == '-':
-		return "", &replyError{c.addr, string(rep.text)}
-	case rep.null:
+	case none:
 		if err := c.partsOf(r, passOver); err != nil { // the expiry may stand behind it
 			return "", err
 		}

@@ -22,17 +22,11 @@ func (c *rangeCompare) whole() (differs string, err error) {
 	}
 	held := err == nil
 	c.begin("DUMP", c.key)
-	c.end(0)
-	if err := c.send(); err != nil {
-		return "", err
-	}
-	rep, n, err := c.replies.head()
+	n, none, err := c.askLong()
 	switch {
 	case err != nil:
 		return "", err
-	case rep.kind == '-':
-		return "", &replyError{c.addr, string(rep.text)}
-	case rep.null:
+	case none:
 		return "", errGone
 	case held && n <= most:
 		return c.wholeHeld(raw, n)

@@ -34,6 +34,7 @@ Exit codes:
        a failover may have lost or that the target has evicted are listed by reason
   5    verify, or --verify, found differences
   130  interrupted
+  141  nobody reads the standard output of inspect any more
 `
 
 // newRootCommand returns the command line: the import, and the commands beside it.
