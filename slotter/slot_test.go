@@ -42,12 +42,6 @@ func slotBySpec(key []byte) uint16 {
 	return crc16Bitwise(key[s+1:e]) % Slots
 }
 
-func TestCRC16(t *testing.T) {
-	if got := crc16([]byte("123456789")); got != 0x31c3 {
-		t.Errorf("crc16 = %#x, want 0x31c3", got)
-	}
-}
-
 func TestSlot(t *testing.T) {
 	for _, tc := range []struct {
 		key  string

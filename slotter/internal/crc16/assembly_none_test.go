@@ -1,0 +1,5 @@
+//go:build !amd64 || purego
+
+package crc16
+
+func assembly() []implementation { return nil }
