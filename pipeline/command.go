@@ -27,27 +27,14 @@ var heads = func() (h [10][len(restoreHead)]byte) {
 
 const restoreHead = "*4\r\n$7\r\nRESTORE\r\n$"
 
-// shortNumbers are the numbers below their count, with the end of the line
-// behind them; the last byte says how many bytes that is.
-var shortNumbers = func() (all [1024][8]byte) {
-	for n := range all {
-		text := strconv.AppendInt(all[n][:0], int64(n), 10)
-		text = append(text, '\r', '\n')
-		all[n][7] = byte(len(text))
-	}
-	return all
-}()
-
-// putNumber writes a number and the end of the line to b, which has room for 8
-// bytes more than that, and returns how many bytes these are.
-func putNumber(b []byte, n int) int {
-	if uint(n) < uint(len(shortNumbers)) {
-		short := &shortNumbers[n]
-		*(*[8]byte)(b) = *short
-		return int(short[7])
-	}
-	return len(append(strconv.AppendInt(b[:0], int64(n), 10), '\r', '\n'))
-}
+// Pieces of a command, which the compiler stores whole.
+var (
+	noExpiry = [10]byte([]byte("\r\n$1\r\n0\r\n$"))
+	replace  = [13]byte([]byte("$7\r\nREPLACE\r\n"))
+	absTTL   = [12]byte([]byte("$6\r\nABSTTL\r\n"))
+	freqWord = [10]byte([]byte("$4\r\nFREQ\r\n"))
+	idleWord = [14]byte([]byte("$8\r\nIDLETIME\r\n"))
+)
 
 // appendRestore appends the command RESTORE for e to dst. prefix goes before the
 // key's name; ttl is the expiry as the dialect wants it, in milliseconds since
@@ -70,55 +57,49 @@ func appendRestore(dst []byte, d dialect, prefix []byte, e *rdbparse.Entry, ttl 
 	*(*[len(restoreHead)]byte)(b) = heads[args]
 	n := len(restoreHead)
 	n += putNumber(b[n:], len(prefix)+len(e.Key))
-	n += copy(b[n:], prefix)
+	if len(prefix) > 0 {
+		n += copy(b[n:], prefix)
+	}
 	n += copy(b[n:], e.Key)
 	if ttl == 0 {
-		*(*[10]byte)(b[n:]) = [10]byte{'\r', '\n', '$', '1', '\r', '\n', '0', '\r', '\n', '$'}
-		n += 10
+		*(*[10]byte)(b[n:]) = noExpiry
+		n += len(noExpiry)
 	} else {
 		*(*[2]byte)(b[n:]) = [2]byte{'\r', '\n'}
-		n = len(appendNumber(b[:n+2], ttl))
+		n += 2
+		n += putBulkNumber(b[n:], ttl)
 		b[n] = '$'
 		n++
 	}
 	n += putNumber(b[n:], rdbparse.PayloadSize(e))
-	dst = rdbparse.AppendPayload(dst[:len(dst)+n], e)
-	dst = append(dst, '\r', '\n')
-	if args == 4 {
-		return dst
+	n += rdbparse.PutPayload(b[n:], e)
+	*(*[2]byte)(b[n:]) = [2]byte{'\r', '\n'}
+	n += 2
+	if args > 4 {
+		n += putOptions(b[n:], d.replace, absolute, freq, idle, e)
 	}
-	if d.replace {
-		dst = append(dst, "$7\r\nREPLACE\r\n"...)
+	return dst[:len(dst)+n]
+}
+
+// putOptions writes what follows the payload of a RESTORE, and returns how many
+// bytes that is.
+func putOptions(b []byte, overwrite, absolute, freq, idle bool, e *rdbparse.Entry) int {
+	n := 0
+	if overwrite {
+		n += copy(b[n:], replace[:])
 	}
 	if absolute {
-		dst = append(dst, "$6\r\nABSTTL\r\n"...)
+		n += copy(b[n:], absTTL[:])
 	}
 	switch {
 	case freq:
-		dst = append(dst, "$4\r\nFREQ\r\n"...)
-		dst = appendNumber(dst, int64(e.Freq))
+		n += copy(b[n:], freqWord[:])
+		n += putBulkNumber(b[n:], int64(e.Freq))
 	case idle:
-		dst = append(dst, "$8\r\nIDLETIME\r\n"...)
-		dst = appendNumber(dst, e.Idle)
+		n += copy(b[n:], idleWord[:])
+		n += putBulkNumber(b[n:], e.Idle)
 	}
-	return dst
-}
-
-// appendNumber appends a number that is not negative as a bulk string.
-func appendNumber(dst []byte, n int64) []byte {
-	digits := byte(1)
-	for x := n; x >= 10; x /= 10 {
-		digits++
-	}
-	dst = append(dst, '$')
-	if digits >= 10 {
-		dst = append(dst, '1', '0'+digits-10)
-	} else {
-		dst = append(dst, '0'+digits)
-	}
-	dst = append(dst, '\r', '\n')
-	dst = strconv.AppendInt(dst, n, 10)
-	return append(dst, '\r', '\n')
+	return n
 }
 
 // appendCommand appends a command of the given words and one key.

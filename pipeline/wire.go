@@ -38,11 +38,6 @@ func (w *wire) bytes(p []byte) {
 }
 
 func (w *wire) int(n int64) {
-	if n >= 0 {
-		w.args = appendNumber(w.args, n)
-		w.count++
-		return
-	}
 	var b [20]byte
 	w.bytes(strconv.AppendInt(b[:0], n, 10))
 }

@@ -2,6 +2,7 @@ package rdbparse
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/rdbimport/rdbimport/rdbparse/internal/crc64"
 )
@@ -23,14 +24,24 @@ func PayloadSize(e *Entry) int {
 // the lowest that the value's type may have, so that every server that knows the
 // type takes it. It allocates only if dst is too small.
 func AppendPayload(dst []byte, e *Entry) []byte {
-	from := len(dst)
-	version := e.Type.Version
+	n := len(dst)
+	dst = slices.Grow(dst, PayloadSize(e))
+	return dst[:n+PutPayload(dst[n:cap(dst)], e)]
+}
+
+// PutPayload writes to b what AppendPayload appends, and returns how many bytes
+// that is: PayloadSize(e), for which b must have room.
+func PutPayload(b []byte, e *Entry) int {
+	n, version := 0, e.Type.Version
 	if e.Meta != nil {
-		dst = append(dst, e.Meta...)
+		n = copy(b, e.Meta)
 		version = max(version, metaVersion)
 	}
-	dst = append(dst, e.Type.Type.Byte())
-	dst = append(dst, e.Value...)
-	dst = binary.LittleEndian.AppendUint16(dst, version)
-	return binary.LittleEndian.AppendUint64(dst, crc64.Update(0, dst[from:]))
+	b[n] = e.Type.Type.Byte()
+	n++
+	n += copy(b[n:], e.Value)
+	foot := (*[FooterSize]byte)(b[n:])
+	binary.LittleEndian.PutUint16(foot[:], version)
+	binary.LittleEndian.PutUint64(foot[2:], crc64.Update(0, b[:n+2]))
+	return n + FooterSize
 }
