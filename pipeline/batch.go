@@ -30,13 +30,21 @@ const (
 	stateAckedExisting
 )
 
-// A command is one RESTORE in a batch.
+// A command is one RESTORE in a batch. There is one for each key in flight, so it
+// takes 16 bytes.
 type command struct {
-	offset int64  // of the entry in the dump
-	end    uint32 // where the command ends in the batch's buffer
-	lane   int32  // where the state is one of a certain lane: its index
+	offset int64     // of the entry in the dump
+	end    uint32    // where the command ends in the batch's buffer
+	lane   laneIndex // where the state is one of a certain lane
 	state  state
 }
+
+// A laneIndex is the index of a lane in Importer.lanes, in three bytes.
+type laneIndex [3]byte
+
+func makeLaneIndex(i int) laneIndex { return laneIndex{byte(i), byte(i >> 8), byte(i >> 16)} }
+
+func (x laneIndex) int() int { return int(x[0]) | int(x[1])<<8 | int(x[2])<<16 }
 
 // A sending is the way in which the commands of a batch go out this time.
 type sending uint8

@@ -73,7 +73,7 @@ func (ft feedTest) feed(t *testing.T, encoders int, dump []byte) (fed, error) {
 			for i := range 3 {
 				p := place{addr: fmt.Sprintf("sink:%d", i), db: db}
 				if im.byPlace[p] == nil {
-					l := newLane(im, p, int32(len(im.lanes)))
+					l := newLane(im, p, len(im.lanes))
 					im.lanes, im.byPlace[p] = append(im.lanes, l), l
 					im.work.Go(func() { keep(l) })
 				}

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"slices"
 	"time"
+	"unsafe"
 
+	"github.com/rdbimport/rdbimport/pipeline/internal/prefetch"
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/slotter"
 )
@@ -14,10 +16,10 @@ import (
 type Feeder struct {
 	im      *Importer
 	routes  *routes
-	db      uint32   // on the target
-	lanes   []*lane  // of db, by master; nil where none was needed yet
-	turn    []int    // by master, which of its lanes is next
-	filling []*batch // by master: the batch being filled, nil if none
+	db      uint32    // on the target
+	lanes   []*lane   // of db, by master; nil where none was needed yet
+	turn    []int     // by master, which of its lanes is next
+	filling []filling // by master
 	// owner is routes.owner in half the memory, so that it leaves room in the
 	// processor's nearest cache; manyMasters stands for any that is larger.
 	owner [slotter.Slots]uint8
@@ -46,6 +48,16 @@ type Feeder struct {
 	// For values that are rewritten.
 	converted  rdbparse.Entry
 	convertBuf []byte
+}
+
+// filling is a batch that is being filled. What a key needs of it lies here, one
+// behind the other, and not in the batch, so that it is near where there are hundreds
+// of masters.
+type filling struct {
+	buf   []byte
+	cmds  []command
+	batch *batch // nil if none
+	_     int    // 64 bytes, a line of the processor's cache
 }
 
 // NewFeeder returns a Feeder of im.
@@ -173,9 +185,8 @@ func (f *Feeder) Flush() {
 
 // flush hands over the batches that f itself fills.
 func (f *Feeder) flush() {
-	for m, b := range f.filling {
-		if b != nil && len(b.cmds) > 0 {
-			f.filling[m] = nil
+	for m := range f.filling {
+		if b := f.filling[m].end(); b != nil {
 			b.lane.queue.put(b)
 		}
 	}
@@ -247,10 +258,9 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	if m == manyMasters {
 		m = int(f.routes.owner[slot])
 	}
-	b := f.filling[m]
-	if b == nil || len(b.buf)+size > cap(b.buf) {
-		var err error
-		if b, err = f.nextBatch(m, size, e.Offset); err != nil {
+	b := &f.filling[m]
+	if len(b.buf)+size > cap(b.buf) { // or there is none
+		if err := f.nextBatch(m, size, e.Offset); err != nil {
 			f.met--
 			f.counts.read--
 			return err
@@ -258,20 +268,29 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	}
 	b.buf = appendRestore(b.buf, f.im.dialect, f.prefix, e, ttl)
 	b.cmds = append(b.cmds, command{offset: e.Offset, end: uint32(len(b.buf))})
-	b.open++
+	prefetch.Ahead(unsafe.Pointer(unsafe.SliceData(b.buf[len(b.buf):])), unsafe.Pointer(unsafe.SliceData(b.cmds[len(b.cmds):])))
 	if size > f.im.batchSize {
 		return f.handOver(m) // it must not wait while it holds so much memory
 	}
 	return nil
 }
 
+// end returns the batch that was being filled, nil if there is none.
+func (to *filling) end() *batch {
+	b := to.batch
+	if b != nil {
+		b.buf, b.cmds, b.open = to.buf, to.cmds, len(to.cmds)
+		*to = filling{}
+	}
+	return b
+}
+
 // handOver gives the batch being filled for a master to its lane.
 func (f *Feeder) handOver(m int) error {
-	b := f.filling[m]
+	b := f.filling[m].end()
 	if b == nil {
 		return nil
 	}
-	f.filling[m] = nil
 	f.im.memory.hold(&b.held, b.size())
 	err := f.im.limit(len(b.buf), len(b.cmds))
 	b.lane.queue.put(b)
@@ -279,16 +298,16 @@ func (f *Feeder) handOver(m int) error {
 	return err
 }
 
-// nextBatch hands over the batch being filled for a master and returns one that
+// nextBatch hands over the batch being filled for a master and begins one that
 // has room for size bytes, of an entry at offset.
-func (f *Feeder) nextBatch(m, size int, offset int64) (*batch, error) {
+func (f *Feeder) nextBatch(m, size int, offset int64) error {
 	im := f.im
 	if err := f.handOver(m); err != nil {
-		return nil, err
+		return err
 	}
 	b, err := f.takeBatch(size)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	lanes := im.opts.Lanes
 	if lanes > 1 {
@@ -301,8 +320,8 @@ func (f *Feeder) nextBatch(m, size int, offset int64) (*batch, error) {
 	b.lane = f.lanes[m]
 	b.feeder.Store(f.origin)
 	b.low.Store(offset)
-	f.filling[m] = b
-	return b, nil
+	f.filling[m] = filling{buf: b.buf, cmds: b.cmds, batch: b}
+	return nil
 }
 
 // takeBatch takes a batch from the pool and gives it room for size bytes. There
@@ -357,7 +376,7 @@ func (f *Feeder) adopt(r *routes) {
 	n := len(r.masters)
 	f.lanes = make([]*lane, n)
 	f.turn = make([]int, n)
-	f.filling = make([]*batch, n)
+	f.filling = make([]filling, n)
 	for slot, m := range r.owner {
 		f.owner[slot] = uint8(min(m, manyMasters))
 	}

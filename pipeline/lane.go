@@ -15,7 +15,7 @@ import (
 type lane struct {
 	im    *Importer
 	place place
-	index int32
+	index laneIndex
 	queue *queue // batches to be sent
 
 	keys, bytes atomic.Int64 // accepted
@@ -30,8 +30,8 @@ type lane struct {
 	bufs    net.Buffers
 }
 
-func newLane(im *Importer, p place, index int32) *lane {
-	return &lane{im: im, place: p, index: index, queue: newQueue()}
+func newLane(im *Importer, p place, index int) *lane {
+	return &lane{im: im, place: p, index: makeLaneIndex(index), queue: newQueue()}
 }
 
 // errNowhere is why a slot without an owner cannot be served.

@@ -153,7 +153,7 @@ func (im *Importer) laneTo(p place) *lane {
 	if l := im.byPlace[p]; l != nil {
 		return l
 	}
-	l := newLane(im, p, int32(len(im.lanes)))
+	l := newLane(im, p, len(im.lanes))
 	l.pace = im.paceOf(p.addr)
 	im.lanes = append(im.lanes, l)
 	im.byPlace[p] = l
@@ -162,8 +162,8 @@ func (im *Importer) laneTo(p place) *lane {
 }
 
 // lane returns the lane with an index.
-func (im *Importer) lane(i int32) *lane {
+func (im *Importer) lane(i laneIndex) *lane {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	return im.lanes[i]
+	return im.lanes[i.int()]
 }

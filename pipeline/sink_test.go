@@ -56,7 +56,7 @@ func newSinkTo(masters int, opts Options, run func(*lane)) (im *Importer, stop f
 	im.setRoutes(newRoutes(m))
 	for _, n := range nodes {
 		p := place{addr: n.Addr}
-		l := newLane(im, p, int32(len(im.lanes)))
+		l := newLane(im, p, len(im.lanes))
 		im.lanes = append(im.lanes, l)
 		im.byPlace[p] = l
 		im.work.Go(func() { run(l) })

@@ -1,0 +1,8 @@
+//go:build !purego
+
+package prefetch
+
+import "unsafe"
+
+//go:noescape
+func ahead(buf, cmds unsafe.Pointer)
