@@ -99,20 +99,21 @@ func checkPeers(t *testing.T, peers []peerResult, leftOut int) {
 	}
 }
 
-// TestRecipe follows the recipe once, with few keys.
+// TestRecipe follows the recipe once.
 func TestRecipe(t *testing.T) {
 	needs(t)
 	if os.Getenv("RDBIMPORT_CI") == "" {
 		t.Skip("moving all slots to and fro takes 40 s; RDBIMPORT_CI=1 does it")
 	}
+	const keys = 40_000 // so that every slot has one
 	dir := t.TempDir()
-	s, err := makeSet(dir, "small", 3000)
+	s, err := makeSet(dir, "small", keys)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &bench{options: options{pipeline: 100}, log: io.Discard, dir: dir}
 	c, err := b.runRecipe(t.Context(), s)
-	if err != nil || c.Keys != 3000 || c.Wall <= 0 || c.Servers <= 0 || c.cpu() <= 0 {
+	if err != nil || c.Keys != keys || c.Wall <= 0 || c.Servers <= 0 || c.cpu() <= 0 {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

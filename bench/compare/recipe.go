@@ -62,7 +62,7 @@ func (b *bench) runRecipe(ctx context.Context, s set) (_ cost, err error) {
 func (r *recipe) follow(ctx context.Context, dump string) (gone float64, err error) {
 	one, others := r.Masters()[0], r.Masters()[1:]
 	for _, n := range others {
-		if err := r.reshard(ctx, n, one); err != nil {
+		if err := r.reshard(ctx, n, one, slotter.Slots); err != nil {
 			return 0, err
 		}
 	}
@@ -76,15 +76,15 @@ func (r *recipe) follow(ctx context.Context, dump string) (gone float64, err err
 		return 0, err
 	}
 	for _, n := range others {
-		if err := r.reshard(ctx, one, n); err != nil {
+		if err := r.reshard(ctx, one, n, slotter.Slots/len(r.Masters())); err != nil {
 			return 0, err
 		}
 	}
 	return gone, nil
 }
 
-// reshard moves a third of all slots with redis-cli.
-func (r *recipe) reshard(ctx context.Context, from, to *localcluster.Node) error {
+// reshard moves as many slots, or all there are, with redis-cli.
+func (r *recipe) reshard(ctx context.Context, from, to *localcluster.Node, most int) error {
 	if err := r.agree(ctx); err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (r *recipe) reshard(ctx context.Context, from, to *localcluster.Node) error
 	}
 	c, err := child{path: "redis-cli", args: []string{
 		"--cluster", "reshard", to.Addr, "--cluster-from", from.ID, "--cluster-to", to.ID, "--cluster-yes",
-		"--cluster-slots", strconv.Itoa(min(slots, slotter.Slots/len(r.Masters()))),
+		"--cluster-slots", strconv.Itoa(min(slots, most)),
 		"--cluster-pipeline", strconv.Itoa(r.pipeline),
 	}}.run(ctx)
 	r.cost.User += c.User
