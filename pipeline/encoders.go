@@ -94,7 +94,7 @@ const (
 	autoEncoders    = 4
 	mostEncoders    = 64
 	// leastMasters is the number of masters below which there are none: a single
-	// goroutine renders 2 to 3 million common keys a second, 6 to 9 of small ones,
+	// goroutine renders 3 to 5 million common keys a second, 8 to 10 of small ones,
 	// more than that many masters take, and in all it needs the least time.
 	leastMasters = 8
 	// encoderBatch is the least size of a batch to which more than one encoder may

@@ -84,7 +84,9 @@ type Importer struct {
 }
 
 // Batch sizes in bytes. Within these bounds the size follows from the memory
-// budget and the number of lanes.
+// budget and the number of lanes. The round trip does not come into it: all that the
+// budget allows may be in flight, which a far cluster needs, and a near one is
+// slower with less, because fewer replies come at a time (bench/NOTES.md).
 const (
 	minBatch = 8 << 10
 	maxBatch = 256 << 10
