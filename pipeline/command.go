@@ -27,13 +27,14 @@ var heads = func() (h [10][len(restoreHead)]byte) {
 
 const restoreHead = "*4\r\n$7\r\nRESTORE\r\n$"
 
-// Pieces of a command, which the compiler stores whole.
+// Pieces of a command. They are stored whole, so that one for which there is no
+// room is no shorter command but a panic.
 var (
-	noExpiry = [10]byte([]byte("\r\n$1\r\n0\r\n$"))
-	replace  = [13]byte([]byte("$7\r\nREPLACE\r\n"))
-	absTTL   = [12]byte([]byte("$6\r\nABSTTL\r\n"))
-	freqWord = [10]byte([]byte("$4\r\nFREQ\r\n"))
-	idleWord = [14]byte([]byte("$8\r\nIDLETIME\r\n"))
+	noExpiry    = [10]byte([]byte("\r\n$1\r\n0\r\n$"))
+	replaceWord = [13]byte([]byte("$7\r\nREPLACE\r\n"))
+	absTTLWord  = [12]byte([]byte("$6\r\nABSTTL\r\n"))
+	freqWord    = [10]byte([]byte("$4\r\nFREQ\r\n"))
+	idleWord    = [14]byte([]byte("$8\r\nIDLETIME\r\n"))
 )
 
 // appendRestore appends the command RESTORE for e to dst. prefix goes before the
@@ -86,17 +87,21 @@ func appendRestore(dst []byte, d dialect, prefix []byte, e *rdbparse.Entry, ttl 
 func putOptions(b []byte, overwrite, absolute, freq, idle bool, e *rdbparse.Entry) int {
 	n := 0
 	if overwrite {
-		n += copy(b[n:], replace[:])
+		*(*[13]byte)(b[n:]) = replaceWord
+		n += len(replaceWord)
 	}
 	if absolute {
-		n += copy(b[n:], absTTL[:])
+		*(*[12]byte)(b[n:]) = absTTLWord
+		n += len(absTTLWord)
 	}
 	switch {
 	case freq:
-		n += copy(b[n:], freqWord[:])
+		*(*[10]byte)(b[n:]) = freqWord
+		n += len(freqWord)
 		n += putBulkNumber(b[n:], int64(e.Freq))
 	case idle:
-		n += copy(b[n:], idleWord[:])
+		*(*[14]byte)(b[n:]) = idleWord
+		n += len(idleWord)
 		n += putBulkNumber(b[n:], e.Idle)
 	}
 	return n

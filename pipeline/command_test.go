@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,6 +52,17 @@ func TestAppendRestore(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestAppendRestoreRoom renders the longest that can stand around a key and a value,
+// in a buffer that is as large as was reserved.
+func TestAppendRestoreRoom(t *testing.T) {
+	e := &rdbparse.Entry{Type: rdbparse.TypeString.Info(), Key: make([]byte, 1<<20), Value: make([]byte, 1<<20), Idle: math.MaxInt64, Freq: -1}
+	d := dialect{replace: true, absolute: true}
+	buf := make([]byte, 0, len(e.Key)+rdbparse.PayloadSize(e)+restoreOverhead)
+	if got := appendRestore(buf, d, nil, e, math.MaxInt64); string(got) != plainRestore(d, "", e, math.MaxInt64) {
+		t.Errorf("%.100q ... %.100q", got, got[len(got)-100:])
 	}
 }
 
