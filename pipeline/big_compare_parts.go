@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strconv"
 )
@@ -70,13 +71,19 @@ func (c *rangeCompare) members(one, all string, judge func(i int, rep reply) str
 			return "", err
 		}
 	}
+	return c.judgeEach(judge)
+}
+
+// judgeEach reads an answer for each part and has it judged. It returns the first
+// difference.
+func (c *rangeCompare) judgeEach(judge func(i int, rep reply) string) (differs string, err error) {
 	for i := range c.parts {
 		rep, err := c.next()
 		if err != nil {
 			return "", err
 		}
-		if differs == "" {
-			differs = judge(i, rep)
+		if d := judge(i, rep); differs == "" {
+			differs = d
 		}
 	}
 	return differs, nil
@@ -127,31 +134,18 @@ func (c *rangeCompare) fields() (differs string, err error) {
 	if err := c.array(len(c.parts)); err != nil {
 		return "", err
 	}
-	for i := range c.parts {
-		rep, err := c.next()
-		if err != nil {
-			return "", err
-		}
-		if d := c.field(i, rep); differs == "" {
-			differs = d
-		}
-	}
-	if !expiry {
-		return differs, nil
+	differs, err = c.judgeEach(c.field)
+	if err != nil || !expiry {
+		return differs, err
 	}
 	if err := c.array(len(c.parts)); err != nil {
 		return "", err
 	}
-	for i := range c.parts {
-		rep, err := c.next()
-		if err != nil {
-			return "", err
-		}
-		if key, _ := c.part(i); differs == "" {
-			differs = fieldExpiryDiffers(key, rep, c.parts[i].expireAt)
-		}
-	}
-	return differs, nil
+	later, err := c.judgeEach(func(i int, rep reply) string {
+		key, _ := c.part(i)
+		return fieldExpiryDiffers(key, rep, c.parts[i].expireAt)
+	})
+	return cmp.Or(differs, later), err
 }
 
 // fieldExpiryDiffers judges one part of the answer to HPEXPIRETIME.
