@@ -72,7 +72,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs := flag.NewFlagSet("compare", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	var o options
-	sets := fs.String("set", "mixed,small,huge", "`names` of the data sets: "+strings.Join(setNames(), ", "))
+	sets := fs.String("set", "mixed,small,strings,collections,huge", "`names` of the data sets: "+strings.Join(setNames(), ", "))
 	fs.IntVar(&o.keys, "keys", 0, "keys of each set, `n` (collections: of each type) instead of its own number")
 	fs.IntVar(&o.huge, "huge", 3, "size of the huge set in `percent` of 6 GB")
 	fs.IntVar(&o.pairs, "pairs", 5, "how often to run import and floor in turn, `n`")
