@@ -84,7 +84,7 @@ func (c *Cluster) startNode(ctx context.Context) error {
 			c.nodes = append(c.nodes, n)
 			return nil
 		}
-		_ = n.client.Close()
+		_ = n.close()
 		if !errors.Is(err, errPortTaken) {
 			return err
 		}
@@ -136,7 +136,7 @@ func (c *Cluster) Stop() error {
 		var errs []error
 		for _, n := range c.nodes {
 			n.Kill()
-			errs = append(errs, n.client.Close())
+			errs = append(errs, n.close())
 		}
 		errs = append(errs, os.RemoveAll(c.dir))
 		if err := errors.Join(errs...); err != nil {

@@ -32,7 +32,7 @@ func (c *Cluster) join(ctx context.Context) error {
 	// Every pair meets at once: gossip alone would take seconds.
 	for i, n := range c.nodes {
 		for _, other := range c.nodes[i+1:] {
-			if err := n.client.Do(ctx, "CLUSTER", "MEET", host, other.port).Err(); err != nil {
+			if err := n.client.Do(ctx, "CLUSTER", "MEET", host, other.claim.port).Err(); err != nil {
 				return fmt.Errorf("%s: CLUSTER MEET: %w", n.Addr, err)
 			}
 		}

@@ -26,7 +26,7 @@ type Node struct {
 	ID   string // node id in the cluster; "" for a standalone server
 
 	cluster *Cluster
-	port    int
+	claim   claim
 	proc    *process // nil before the first start
 	client  *redis.Client
 }
@@ -36,30 +36,39 @@ var errPortTaken = errors.New("port taken")
 
 // newNode makes the folder and the configuration of a server on a free port.
 func (c *Cluster) newNode() (*Node, error) {
-	port, err := freePort(host)
+	claim, err := claimPort(host)
 	if err != nil {
 		return nil, err
 	}
+	port := strconv.Itoa(claim.port)
 	n := &Node{
-		Addr:    net.JoinHostPort(host, strconv.Itoa(port)),
-		Dir:     filepath.Join(c.dir, strconv.Itoa(port)),
+		Addr:    net.JoinHostPort(host, port),
+		Dir:     filepath.Join(c.dir, port),
 		cluster: c,
-		port:    port,
+		claim:   claim,
 	}
-	if err := os.MkdirAll(n.Dir, 0o700); err != nil {
-		return nil, err
-	}
-	if c.opt.DumpFile != "" && len(c.nodes) == 0 {
-		if err := linkDump(c.opt.DumpFile, n.Dir); err != nil {
-			return nil, err
-		}
-	}
-	if err := os.WriteFile(n.configFile(), n.config(), 0o600); err != nil {
-		return nil, err
+	if err := n.furnish(len(c.nodes) == 0); err != nil {
+		return nil, errors.Join(err, claim.release())
 	}
 	n.client = redis.NewClient(n.clientOptions())
 	return n, nil
 }
+
+// furnish makes the folder with what is in it; the first node has the dump.
+func (n *Node) furnish(first bool) error {
+	if err := os.MkdirAll(n.Dir, 0o700); err != nil {
+		return err
+	}
+	if dump := n.cluster.opt.DumpFile; dump != "" && first {
+		if err := linkDump(dump, n.Dir); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(n.configFile(), n.config(), 0o600)
+}
+
+// close gives back what the node holds besides its process.
+func (n *Node) close() error { return errors.Join(n.client.Close(), n.claim.release()) }
 
 // linkDump makes file the one that a server in dir loads.
 func linkDump(file, dir string) error {
@@ -93,10 +102,10 @@ func (n *Node) config() []byte {
 		"repl-ping-replica-period 1", // a replica whose offset is still 0 is missing from CLUSTER SLOTS
 	}
 	if opt.TLS != nil {
-		lines = append(lines, "port 0", "tls-port "+strconv.Itoa(n.port), "tls-replication yes", "tls-auth-clients no",
+		lines = append(lines, "port 0", "tls-port "+strconv.Itoa(n.claim.port), "tls-replication yes", "tls-auth-clients no",
 			"tls-ca-cert-file "+strconv.Quote(opt.TLS.CACert), "tls-cert-file "+strconv.Quote(opt.TLS.Cert), "tls-key-file "+strconv.Quote(opt.TLS.Key))
 	} else {
-		lines = append(lines, "port "+strconv.Itoa(n.port))
+		lines = append(lines, "port "+strconv.Itoa(n.claim.port))
 	}
 	if !opt.Standalone {
 		lines = append(lines, "cluster-enabled yes", "cluster-config-file nodes.conf",

@@ -21,7 +21,7 @@ func TestPortTaken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(n.port+offset)))
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(n.claim.port+offset)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,12 +29,32 @@ func TestPortTaken(t *testing.T) {
 		if !errors.Is(err, errPortTaken) {
 			t.Errorf("port + %d taken: error %v\n%s", offset, err, n.Log())
 		}
-		if err := errors.Join(l.Close(), n.client.Close()); err != nil {
+		if err := errors.Join(l.Close(), n.close()); err != nil {
 			t.Error(err)
 		}
 	}
 	if err := c.startNode(t.Context()); err != nil { // and the next one finds another
 		t.Fatal(err)
+	}
+}
+
+// TestClaim: while a server is down, its port is nobody else's.
+func TestClaim(t *testing.T) {
+	c := start(t, Options{Masters: 1})
+	n := c.Nodes()[0]
+	n.Kill()
+	if l, err := listen(host, n.claim.port+claimOffset); err == nil {
+		_ = l.Close()
+		t.Fatal("a killed server's port can be claimed")
+	}
+	if err := n.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.claim.release(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after Stop the claim is still held: %v", err)
 	}
 }
 
