@@ -81,8 +81,14 @@ func makeCare(s element.ServerVersion, allowModules bool) *care {
 // Redis does up to 6.0.
 func killsServer(s element.ServerVersion) bool { return !s.Valkey && s.Version < 602 }
 
-// needsCare reports whether e cannot be sent without a closer look.
+// needsCare reports whether e cannot be sent without a closer look. It is small, so
+// that it is part of its caller: most entries need no more of it than this.
 func (t *target) needsCare(e *rdbparse.Entry) bool {
+	return (e.Meta != nil || t.care[e.Type.Type] != careNone) && t.needsCareNow(e)
+}
+
+// needsCareNow is needsCare for an entry that may.
+func (t *target) needsCareNow(e *rdbparse.Entry) bool {
 	if e.Meta != nil && !t.keyMeta {
 		return true
 	}
