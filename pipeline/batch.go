@@ -61,10 +61,11 @@ const (
 type batch struct {
 	buf   []byte
 	cmds  []command
-	open  int   // commands that are not settled
-	acked int   // of these, how many wait for replicas
-	large int64 // bytes of Importer.large that it has
-	held  int64 // bytes that are counted in Importer.memory
+	open  int    // commands that are not settled
+	acked int    // of these, how many wait for replicas
+	large int64  // bytes of Importer.large that it has
+	own   []byte // its buffer while it has one of Importer.large, else nil
+	held  int64  // bytes that are counted in Importer.memory
 
 	// low is the offset in the dump of the first command while any is open, none
 	// otherwise. It is read by others.
@@ -85,15 +86,17 @@ type batch struct {
 	written time.Time
 }
 
-// reset empties b for new commands. The buffer of a large command is given up,
-// so that it does not stay in memory.
-func (b *batch) reset(size int) {
-	if cap(b.buf) > size {
-		b.buf = nil
+// reset empties b for new commands. A buffer for a large command is returned with
+// the room that it takes, and is no longer b's.
+func (b *batch) reset() (buf []byte, room int64) {
+	if b.large > 0 {
+		buf, room = b.buf, b.large
+		b.buf, b.own = b.own, nil
 	}
 	b.buf, b.cmds, b.part = b.buf[:0], b.cmds[:0], b.part[:0]
 	b.open, b.acked, b.large, b.how, b.due, b.try, b.lane, b.wait, b.broken = 0, 0, 0, sendPlain, time.Time{}, 0, nil, false, 0
 	b.low.Store(none)
+	return buf, room
 }
 
 // command returns the bytes of command i.

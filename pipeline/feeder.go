@@ -344,14 +344,13 @@ func (f *Feeder) takeBatch(size int) (*batch, error) {
 	switch {
 	case size > im.batchSize:
 		from := time.Now()
-		b.large = min(int64(size), im.largeMax)
-		if err := im.large.Acquire(im.reading, b.large); err != nil {
-			b.large = 0
+		buf, room, err := im.large.take(im.reading, size)
+		if err != nil {
 			im.pool <- b
 			return nil, im.whyStopped()
 		}
 		f.waited(from)
-		b.buf = make([]byte, 0, size)
+		b.own, b.buf, b.large = b.buf, buf, room
 	case cap(b.buf) == 0:
 		b.buf = make([]byte, 0, im.batchSize)
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/rdbimport/rdbimport/slotter"
-	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 )
 
@@ -24,11 +23,8 @@ type Importer struct {
 	// batchSize is the size of a batch's buffer in bytes.
 	batchSize int
 
-	pool chan *batch
-	// large is the memory for commands that are larger than a batch, largeMax
-	// bytes in all. One that is larger than that has it alone.
-	large    *semaphore.Weighted
-	largeMax int64
+	pool  chan *batch
+	large *large
 
 	// encoders render what one of the Feeders scans; nil if there are none.
 	encoders *encoders
@@ -155,8 +151,7 @@ const maxBatches = 1 << 14
 func (im *Importer) makePool(masters int) {
 	lanes := max(1, masters*im.opts.Lanes)
 	half := im.opts.Memory / 2
-	im.large = semaphore.NewWeighted(half)
-	im.largeMax = half
+	im.large = newLarge(half, &im.memory)
 	im.encoders = newEncoders(im, im.opts.encoders(masters))
 	room := half - im.encoders.room()
 	im.batchSize = int(min(max(room/int64((batchesPerLane+im.encoders.count())*lanes), minBatch), maxBatch))
@@ -179,11 +174,11 @@ func (im *Importer) growPool(n int) {
 
 // put gives a settled batch back.
 func (im *Importer) put(b *batch) {
-	if b.large > 0 {
-		im.large.Release(b.large)
-	}
-	b.reset(im.batchSize)
+	buf, room := b.reset()
 	im.memory.hold(&b.held, b.size())
+	if room > 0 {
+		im.large.give(buf, room)
+	}
 	im.pool <- b
 }
 

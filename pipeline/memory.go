@@ -28,7 +28,7 @@ func (m *memory) hold(counted *int64, n int64) {
 const commandSize = int64(unsafe.Sizeof(command{}))
 
 // size is how many bytes b holds.
-func (b *batch) size() int64 { return int64(cap(b.buf)) + commandSize*int64(cap(b.cmds)) }
+func (b *batch) size() int64 { return int64(cap(b.buf)+cap(b.own)) + commandSize*int64(cap(b.cmds)) }
 
 // size is how many bytes f holds, with what it reads from.
 func (f *Feeder) size() int64 {
