@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/rdbimport/rdbimport/slotter"
@@ -22,7 +23,7 @@ func (im *Importer) probeRights(ctx context.Context, m *slotter.Map) error {
 			key := probeKey(m, i)
 			if im.opts.Conflict == ConflictFail {
 				for _, command := range []string{"DUMP", im.target.ttlCommand} {
-					if text := im.denied(ctx, master.Addr, command, key); text != "" {
+					if text := denied(ctx, im.cluster, master.Addr, command, key); text != "" {
 						return fmt.Errorf("%w: %s: %s is not allowed, which compares keys that exist: %s", slotter.ErrNoPermission, master.Addr, command, text)
 					}
 				}
@@ -30,11 +31,11 @@ func (im *Importer) probeRights(ctx context.Context, m *slotter.Map) error {
 			if im.cluster.Standalone() {
 				return nil
 			}
-			for _, w := range []struct{ command, arg, use string }{
-				{"CLUSTER", "NODES", "a master that was silent for a moment cannot be trusted again"},
-				{"ASKING", "", "keys of slots that are being moved cannot be sent"},
+			for _, w := range []struct{ command, use string }{
+				{"CLUSTER NODES", "a master that was silent for a moment cannot be trusted again"},
+				{"ASKING", "keys of slots that are being moved cannot be sent"},
 			} {
-				text := im.denied(ctx, master.Addr, w.command, w.arg)
+				text := denied(ctx, im.cluster, master.Addr, strings.Fields(w.command)...)
 				if text == "" {
 					continue
 				}
@@ -48,14 +49,39 @@ func (im *Importer) probeRights(ctx context.Context, m *slotter.Map) error {
 	return g.Wait()
 }
 
+// probeRights finds out whether the user may run the commands that a comparison
+// comes to need at its end, or for keys that are there.
+func (v *Verifier) probeRights(ctx context.Context, m *slotter.Map) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(16)
+	for i, master := range m.Masters {
+		g.Go(func() error {
+			needed := [][]string{{v.ttl, probeKey(m, i)}}
+			if v.oneDatabase() {
+				needed = append(needed, []string{"DBSIZE"})
+			}
+			if v.opts.Extra {
+				needed = append(needed, []string{"SCAN", "0", "COUNT", "1"})
+			}
+			for _, command := range needed {
+				if text := denied(ctx, v.cluster, master.Addr, command...); text != "" {
+					return fmt.Errorf("%w: %s: %s is not allowed: %s", slotter.ErrNoPermission, master.Addr, command[0], text)
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
 // denied returns the reply that forbids a command, "" if it is allowed, or refused
 // for another reason.
-func (im *Importer) denied(ctx context.Context, addr, command, arg string) string {
-	args := []any{command}
-	if arg != "" {
-		args = append(args, arg)
+func denied(ctx context.Context, c *slotter.Cluster, addr string, command ...string) string {
+	args := make([]any, len(command))
+	for i, word := range command {
+		args[i] = word
 	}
-	if err := im.cluster.Client(addr).Do(ctx, args...).Err(); err != nil && deniesCommand([]byte(err.Error())) {
+	if err := c.Client(addr).Do(ctx, args...).Err(); err != nil && deniesCommand([]byte(err.Error())) {
 		return err.Error()
 	}
 	return ""

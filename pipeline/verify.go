@@ -216,7 +216,7 @@ func (v *Verifier) preflight(ctx context.Context, m *slotter.Map) error {
 		v.tol = max(v.tol, ttlTolerance)
 	}
 	v.db = uint32(max(v.cluster.Target().DB, 0))
-	return nil
+	return v.probeRights(ctx, m)
 }
 
 // probeDump finds out whether the user may DUMP.

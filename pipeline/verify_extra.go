@@ -105,11 +105,16 @@ func (v *Verifier) everyMaster(ctx context.Context, f func(addr string) error) e
 	return nil
 }
 
+// oneDatabase reports whether all keys of the dump are in one database of the target.
+func (v *Verifier) oneDatabase() bool {
+	o := v.opts.Databases
+	return !v.severalDatabases() || o.Only != AllDatabases || o.Merge || o.Prefix != ""
+}
+
 // databasesOf returns the databases of a server that the dump could fill, with
 // their numbers of keys.
 func (v *Verifier) databasesOf(ctx context.Context, addr string) (map[uint32]int64, error) {
-	o := v.opts.Databases
-	if !v.feed.source.many || o.Only != AllDatabases || o.Merge || o.Prefix != "" {
+	if v.oneDatabase() {
 		n, err := v.cluster.ClientDB(addr, int(v.db)).DBSize(ctx).Result()
 		return map[uint32]int64{v.db: n}, err
 	}
