@@ -113,7 +113,7 @@ func (b *bigValue) judgeReply(err *replyError) (again bool, _ error) {
 		return b.judge(b.lost("the target keeps losing parts of it: " + err.text))
 	}
 	if deniesCommand(text) {
-		return false, b.f.unread(fmt.Errorf("%w: %w (large values are written in pieces)", slotter.ErrNoPermission, err))
+		return false, b.f.unread(fmt.Errorf("%w: %w", ErrPieces, err))
 	}
 	b.refuse(refusalReason(text))
 	return false, nil

@@ -52,6 +52,7 @@ type PlanResult struct {
 	Errors                                               []ErrorCount
 	Damage                                               *DamagedError // the first
 	ModuleTypes                                          map[string]Access
+	InPieces                                             Pieces             // of the keys that would be sent
 	Slots                                                [slotter.Slots]Sum // of the keys that would be sent
 }
 

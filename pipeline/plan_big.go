@@ -16,9 +16,11 @@ func (p *Planner) decideBig(e *rdbparse.Entry, v *rdbparse.BigValue) (*rdbparse.
 		return nil, FateExpired
 	}
 	b := bigValue{f: f, im: im, e: e, v: v}
-	reason, err := "", error(nil)
+	reason, err, pieces := "", error(nil), false
 	switch {
 	case e.Type.Kind == rdbparse.KindString, splits(e.Type):
+		raw, known := v.Announced()
+		pieces = e.Type.Kind != rdbparse.KindString || !known || raw > wholeString
 		reason, err = b.foretell()
 	default:
 		if refused := b.asIs(); refused != nil {
@@ -41,6 +43,9 @@ func (p *Planner) decideBig(e *rdbparse.Entry, v *rdbparse.BigValue) (*rdbparse.
 	if reason != "" {
 		f.refuse(e, reason)
 		return nil, FateRefused
+	}
+	if pieces {
+		p.result.InPieces.add(e)
 	}
 	return e, FateAsIs
 }

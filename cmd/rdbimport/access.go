@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/rdbimport/rdbimport/pipeline"
 	"github.com/rdbimport/rdbimport/slotter"
 )
 
@@ -144,6 +145,8 @@ func accessHint(err error) string {
 		return "leave out --tls, write redis:// for rediss://, or give the port for TLS"
 	case errors.Is(err, slotter.ErrClientCert):
 		return "--cert FILE and --key FILE give the client's certificate, signed by an authority that the server trusts"
+	case errors.Is(err, pipeline.ErrPieces):
+		return hintPieces
 	case strings.Contains(err.Error(), "NOPERM") && strings.Contains(err.Error(), "to run the"):
 		return hintRights // met in the course of an import
 	}

@@ -17,6 +17,8 @@ const (
 	hintRights = "the user needs RESTORE and more: ACL SETUSER NAME ~* +restore +dump +pexpiretime +pttl +info +time +asking " +
 		"+cluster|slots +cluster|info +cluster|nodes for an import, " +
 		"%R~* +dump +pexpiretime +pttl +dbsize +scan +info +time +asking +client|no-touch +cluster|slots for verify, leaving out what the server does not know"
+	hintPieces = "for these the user needs ACL SETUSER NAME +exists +rename +renamenx +unlink +watch +multi +exec +pexpireat and the commands of the types, " +
+		"as the README lists them; --big-value 16MB, or more with more --memory, sends larger values in one command"
 	hintCopy = "copy or save the dump again (redis-cli --rdb FILE); redis-check-rdb FILE looks at it too"
 )
 

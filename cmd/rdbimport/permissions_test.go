@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rdbimport/rdbimport/bench/dataset"
 	"github.com/rdbimport/rdbimport/slotter"
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
 )
@@ -45,7 +46,7 @@ const rightsUser, rightsPassword = "importer", "s3cret-importer"
 // yet is left out.
 func (c *rightsTarget) allow(keys string, rights []string) {
 	c.t.Helper()
-	since := map[string]slotter.Version{"+pexpiretime": {7, 0, 0}, "+client|no-touch": {7, 2, 0}}
+	since := map[string]slotter.Version{"+pexpiretime": {7, 0, 0}, "+client|no-touch": {7, 2, 0}, "+hpexpireat": {7, 4, 0}}
 	rules := []any{"ACL", "SETUSER", rightsUser, "reset", "on", ">" + rightsPassword}
 	if keys != "" {
 		if !c.Version().AtLeast(7, 0) {
@@ -126,6 +127,7 @@ func TestRights(t *testing.T) {
 			c := startRightsTarget(t, server)
 			t.Run("import", c.imports)
 			t.Run("patterns", c.patterns)
+			t.Run("pieces", c.pieces)
 			t.Run("verify", c.verifies)
 			t.Run("inspect", c.inspects)
 		})
@@ -217,6 +219,53 @@ func (c *rightsTarget) patterns(t *testing.T) {
 			}
 			if keys := c.keys(t); keys != 4 {
 				t.Errorf("%s: %d keys on the target, want 4", policy, keys)
+			}
+		}
+	}
+}
+
+// pieces: a dry run says whether the user may write large values, and the import
+// comes to the same end.
+func (c *rightsTarget) pieces(t *testing.T) {
+	var b bytes.Buffer
+	out := dataset.NewWriter(&b, "REDIS0009")
+	long := strings.Repeat("value", 1000)
+	out.Key(dataset.TypeSet, []byte("app:set"), dataset.AppendString(dataset.AppendLen(nil, 1), long))
+	out.ExpireMs(4102444800000)
+	out.Key(dataset.TypeHash, []byte("app:hash"), dataset.AppendString(dataset.AppendString(dataset.AppendLen(nil, 1), "field"), long))
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	small := c.dump
+	defer func() { c.dump = small }()
+	c.dump = filepath.Join(t.TempDir(), "large.rdb")
+	if err := os.WriteFile(c.dump, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rights := slices.Concat(readmeRights(t, "+restore", "+scan"), readmeRights(t, "+renamenx", "+set"), readmeRights(t, "+sadd", "+set"), readmeRights(t, "+hset", "+set"))
+	for _, policy := range []string{"skip", "replace"} {
+		for _, right := range []string{"", "+exists", "+renamenx", "+rename", "+watch", "+multi", "+unlink", "+pexpireat", "+sadd", "+scard", "+hset", "+hlen"} {
+			if right != "" && !slices.Contains(rights, right) {
+				t.Errorf("README.md does not list %s", right)
+			}
+			c.empty()
+			c.allow("~app:*", slices.DeleteFunc(slices.Clone(rights), func(r string) bool { return r == right }))
+			how := []string{"--on-conflict", policy, "--big-value", "1KB"}
+			planned, report, told := c.run(append(how, "--dry-run")...)
+			if keys := c.keys(t); keys != 0 {
+				t.Fatalf("%s without %q: the dry run has written %d keys", policy, right, keys)
+			}
+			code, _, stderr := c.run(how...)
+			if planned != code {
+				t.Errorf("%s without %q: exit code %d, the dry run's is %d\n%s\n%s", policy, right, code, planned, stderr, report)
+			}
+			if code == exitOK {
+				continue
+			}
+			name := strings.ToUpper(right[1:])
+			if code != exitStopped || !strings.Contains(report+told, "no permission for large values") || !strings.Contains(report+told, name) ||
+				!strings.Contains(stderr, "no permission for large values") || !strings.Contains(strings.ToUpper(stderr), name) {
+				t.Errorf("%s without %q: exit code %d\n%s\n%s%s", policy, right, code, stderr, report, told)
 			}
 		}
 	}

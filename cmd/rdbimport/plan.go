@@ -20,6 +20,7 @@ type planRun struct {
 	survey *survey
 	behind int64 // writing commands behind the dumps
 	unread error // why nothing could be compared afterwards
+	pieces error // why large values could not be written
 	report planReport
 }
 
@@ -88,12 +89,16 @@ func (r *planRun) look(ctx context.Context) error {
 	if r.estimate {
 		r.survey.room = &roomEstimate{profiler: newProfiler(), bySlot: make([]int64, slotter.Slots)}
 	}
-	return r.surveyAll(ctx, r.survey, "dry run", func(s *sourceRun, t source.Tail) {
+	err = r.surveyAll(ctx, r.survey, "dry run", func(s *sourceRun, t source.Tail) {
 		r.behind += t.Writes
 		if text := tailText(t); text != "" {
 			r.con.warn(s.in.Name() + ": " + text)
 		}
 	})
+	if ctx.Err() == nil && facts.Obstacle == nil {
+		r.pieces = facts.PieceRights(ctx, r.survey.planner.Result().InPieces)
+	}
+	return err
 }
 
 // listRefused has the keys that would be refused written down. The list of an
@@ -157,6 +162,9 @@ func (r *planRun) obstacles(damage error) []obstacle {
 	add(r.unread)
 	if len(r.survey.dbs) > 1 && r.oneDatabase() {
 		add(r.survey.severalDatabases())
+	}
+	if r.pieces != nil {
+		list = append(list, obstacle{r.pieces.Error(), hintFor(r.pieces), exitStopped}) // it would have begun
 	}
 	add(damage)
 	res := r.survey.planner.Result()
