@@ -3,10 +3,10 @@ package pipeline
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
+	"github.com/rdbimport/rdbimport/bench/figure"
 	"github.com/rdbimport/rdbimport/rdbparse"
 )
 
@@ -41,9 +41,8 @@ func BenchmarkLanes(b *testing.B) {
 			times[i] = append(times[i], feed[i]())
 		}
 	}
-	median := func(v []float64) float64 {
-		v = slices.Sorted(slices.Values(v))
-		return v[len(v)/2]
+	median := func(values []float64) float64 {
+		return figure.SpreadOf(values, func(v float64) float64 { return v }).Median
 	}
 	b.ReportMetric(median(times[0]), "ns/key")
 	for i := 1; i < len(masters); i++ {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
@@ -31,43 +32,50 @@ func (p *Pieces) add(e *rdbparse.Entry) {
 	p.Expiry = p.Expiry || e.Expires
 }
 
-// pieceCommands are the commands that every value of a kind takes. Others depend on
-// what is in it: XCLAIM, say. KEY stands for a key.
-var pieceCommands = map[rdbparse.Kind][]string{
-	rdbparse.KindString: {"SET KEY value", "STRLEN KEY"},
-	rdbparse.KindList:   {"RPUSH KEY element", "LLEN KEY"},
-	rdbparse.KindSet:    {"SADD KEY member", "SCARD KEY"},
-	rdbparse.KindZSet:   {"ZADD KEY 1 member", "ZCARD KEY"},
-	rdbparse.KindStream: {"XADD KEY 1-1 field value", "XLEN KEY", "XSETID KEY 1-1"},
+// pieceCommands are the commands that every value of a kind takes: one that reads and
+// those that write. Others depend on what is in it: XCLAIM, say. KEY stands for a key.
+var pieceCommands = map[rdbparse.Kind]struct {
+	reads  string
+	writes []string
+}{
+	rdbparse.KindString: {"STRLEN KEY", []string{"SET KEY value"}},
+	rdbparse.KindList:   {"LLEN KEY", []string{"RPUSH KEY element"}},
+	rdbparse.KindSet:    {"SCARD KEY", []string{"SADD KEY member"}},
+	rdbparse.KindZSet:   {"ZCARD KEY", []string{"ZADD KEY 1 member"}},
+	rdbparse.KindHash:   {"HLEN KEY", nil}, // and HSET or HMSET
+	rdbparse.KindStream: {"XLEN KEY", []string{"XADD KEY 1-1 field value", "XSETID KEY 1-1"}},
 }
 
 // need returns the commands that p takes, beside EXEC. What stands before MULTI
-// changes nothing; what stands behind it is not carried out.
+// changes nothing, whatever the key is; what stands behind it is not carried out.
 func (p *Pieces) need(im *Importer) []string {
-	commands := []string{"EXISTS KEY", multi, "RENAMENX KEY KEY"}
+	reads, writes := []string{"EXISTS KEY", "RENAMENX KEY KEY"}, []string(nil)
 	if im.opts.Conflict == ConflictReplace {
-		commands = []string{"WATCH KEY", multi, im.target.unlink + " KEY", "RENAME KEY KEY"}
+		reads, writes = []string{"WATCH KEY"}, []string{im.target.unlink + " KEY", "RENAME KEY KEY"}
 	}
 	if p.Expiry {
-		commands = append(commands, "PEXPIREAT KEY 1")
+		writes = append(writes, "PEXPIREAT KEY 1")
 	}
 	for _, kind := range p.Kinds {
+		reads = append(reads, pieceCommands[kind].reads)
+		writes = append(writes, pieceCommands[kind].writes...)
 		if kind == rdbparse.KindHash {
-			commands = append(commands, im.target.hset+" KEY field value", "HLEN KEY")
+			writes = append(writes, im.target.hset+" KEY field value")
 		}
-		commands = append(commands, pieceCommands[kind]...)
 	}
-	return commands
+	return slices.Concat(reads, []string{multi}, writes)
 }
 
 const multi = "MULTI"
 
 // PieceRights returns an ErrPieces if the user may not give a command that p takes, on
-// any master. Nothing is written. A master that does not answer has been told of before.
-func (t *TargetFacts) PieceRights(ctx context.Context, p Pieces) error {
+// any master, and whether all of them could be tried: without MULTI those that write
+// cannot. Nothing is written. A master that does not answer has been told of before.
+func (t *TargetFacts) PieceRights(ctx context.Context, p Pieces) (known bool, _ error) {
 	if len(p.Kinds) == 0 {
-		return nil
+		return true, nil
 	}
+	var untried atomic.Bool
 	need := p.need(t.im)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(16)
@@ -76,30 +84,37 @@ func (t *TargetFacts) PieceRights(ctx context.Context, p Pieces) error {
 			continue
 		}
 		g.Go(func() error {
-			if err := t.im.tryPieces(ctx, master.Addr, probeKey(t.Map, i), need); errors.Is(err, ErrPieces) {
+			all, err := t.im.tryPieces(ctx, master.Addr, probeKey(t.Map, i), need)
+			if !all {
+				untried.Store(true)
+			}
+			if errors.Is(err, ErrPieces) {
 				return err
 			}
 			return ctx.Err()
 		})
 	}
-	return g.Wait()
+	err := g.Wait()
+	return !untried.Load(), err
 }
 
 // tryTime bounds how long tryPieces waits for a master.
 const tryTime = 10 * time.Second
 
 // tryPieces gives the commands within a MULTI that no EXEC follows, so that the
-// server judges them and carries none of them out: the connection is closed.
-func (im *Importer) tryPieces(ctx context.Context, addr, key string, need []string) error {
+// server judges them and carries none of them out: the connection is closed. It
+// reports whether it came to all of them.
+func (im *Importer) tryPieces(ctx context.Context, addr, key string, need []string) (all bool, _ error) {
 	conn, err := im.cluster.Dial(ctx, addr, int(im.target.db))
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer conn.Close() //nolint:errcheck // what was queued is dropped in any case
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	if err := conn.SetDeadline(time.Now().Add(tryTime)); err != nil {
-		return err
+		return false, err
 	}
+	all = true
 	var denied []string
 	var reply string // to the first of them
 	w := wire{addr: addr, replies: newReplyReader(conn)}
@@ -112,13 +127,13 @@ func (im *Importer) tryPieces(ctx context.Context, addr, key string, need []stri
 		}
 		w.end(0)
 		if _, err := conn.Write(w.buf); err != nil {
-			return err
+			return false, err
 		}
 		w.buf = w.buf[:0]
 		err := w.skip()
 		var refused *replyError
 		if err != nil && !errors.As(err, &refused) {
-			return err
+			return false, err
 		}
 		needed := command != multi || im.opts.Conflict == ConflictReplace // else MULTI is of use here only
 		if refused != nil && deniesCommand([]byte(refused.text)) && needed {
@@ -126,11 +141,12 @@ func (im *Importer) tryPieces(ctx context.Context, addr, key string, need []stri
 			denied = append(denied, strings.Fields(command)[0])
 		}
 		if command == multi && refused != nil {
+			all = false
 			break // what follows would be carried out
 		}
 	}
 	if len(denied) > 0 {
-		return fmt.Errorf("%w: %s: %s: %s", ErrPieces, addr, strings.Join(denied, ", "), reply)
+		return all, fmt.Errorf("%w: %s: %s: %s", ErrPieces, addr, strings.Join(denied, ", "), reply)
 	}
-	return nil
+	return all, nil
 }

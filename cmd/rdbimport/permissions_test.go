@@ -259,6 +259,9 @@ func (c *rightsTarget) pieces(t *testing.T) {
 			if planned != code {
 				t.Errorf("%s without %q: exit code %d, the dry run's is %d\n%s\n%s", policy, right, code, planned, stderr, report)
 			}
+			if untried := right == "+multi" && code == exitOK; untried != strings.Contains(report, "takes MULTI") {
+				t.Errorf("%s without %q: told that it could not be tried: %v\n%s", policy, right, !untried, report)
+			}
 			if code == exitOK {
 				continue
 			}

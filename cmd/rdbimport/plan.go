@@ -15,13 +15,14 @@ import (
 // A planRun looks at dumps and a target, and says what an import would do.
 type planRun struct {
 	*importRun
-	began  time.Time
-	facts  *pipeline.TargetFacts
-	survey *survey
-	behind int64 // writing commands behind the dumps
-	unread error // why nothing could be compared afterwards
-	pieces error // why large values could not be written
-	report planReport
+	began   time.Time
+	facts   *pipeline.TargetFacts
+	survey  *survey
+	behind  int64 // writing commands behind the dumps
+	unread  error // why nothing could be compared afterwards
+	pieces  error // why large values could not be written
+	untried bool  // not all commands for them could be tried
+	report  planReport
 }
 
 // runPlan is an import with --dry-run. But for a mistake in the command line, its
@@ -96,7 +97,9 @@ func (r *planRun) look(ctx context.Context) error {
 		}
 	})
 	if ctx.Err() == nil && facts.Obstacle == nil {
-		r.pieces = facts.PieceRights(ctx, r.survey.planner.Result().InPieces)
+		var known bool
+		known, r.pieces = facts.PieceRights(ctx, r.survey.planner.Result().InPieces)
+		r.untried = !known && r.pieces == nil
 	}
 	return err
 }
@@ -271,6 +274,9 @@ func (r *planRun) notes() []string {
 		case pipeline.ConflictSkip:
 			note("%s; those that the dump has too would be left as they are", there)
 		}
+	}
+	if r.untried {
+		note("whether all commands that write large values are allowed is not known: to try them takes MULTI")
 	}
 	if evicts != "" {
 		note("masters drop keys when they are full (maxmemory-policy %s)", evicts)
