@@ -9,17 +9,18 @@ import (
 	"github.com/rdbimport/rdbimport/rdbparse"
 )
 
-// BenchmarkAppendRestore renders the command for a string with an expiry.
-func BenchmarkAppendRestore(b *testing.B) {
+// BenchmarkRestore renders the command for a string with an expiry.
+func BenchmarkRestore(b *testing.B) {
 	for _, size := range []int{10, 40, 100, 300, 1 << 10, 16 << 10, 256 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			e := &rdbparse.Entry{Type: rdbparse.TypeString.Info(), Key: []byte("key:00001234"),
 				Value: bytes.Repeat([]byte{'v'}, size), Idle: -1, Freq: -1}
-			buf := make([]byte, 0, size+2*restoreOverhead)
+			f := form{dialect: dialect{absolute: true}}
+			buf := make([]byte, f.room(e))
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
-				buf = appendRestore(buf[:0], dialect{absolute: true}, nil, e, 1_900_000_000_000)
+				f.putRestore(buf, e, 1_900_000_000_000)
 			}
 		})
 	}

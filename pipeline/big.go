@@ -62,7 +62,7 @@ func (f *Feeder) big(e *rdbparse.Entry) error {
 		e.Meta = nil
 	}
 	b := &bigValue{f: f, im: im, e: e, v: f.scanner.BigValue()}
-	b.name = append(append(b.name, f.prefix...), e.Key...)
+	b.name = append(append(b.name, f.form.prefix...), e.Key...)
 	b.slot = slotter.Slot(b.name)
 	im.stats.big.Add(1)
 	err := b.bring()

@@ -39,7 +39,7 @@ func (f *Feeder) changeDB(e *rdbparse.Entry) error {
 	if err != nil {
 		return err
 	}
-	f.prefix = append(f.prefix[:0], p.prefix...)
+	f.form.prefix = append(f.form.prefix[:0], p.prefix...)
 	if f.db != p.db {
 		f.Flush()
 		f.db = p.db

@@ -17,19 +17,6 @@ var shortNumbers = func() (all [1024][8]byte) {
 	return all
 }()
 
-// putNumber writes a number that is not negative and the end of the line to b,
-// which has room for 8 bytes more than that, and returns how many bytes these are.
-func putNumber(b []byte, n int) int {
-	if uint(n) < uint(len(shortNumbers)) {
-		short := &shortNumbers[n]
-		*(*[8]byte)(b) = *short
-		return int(short[7])
-	}
-	size := putDigits(b, uint64(n))
-	*(*[2]byte)(b[size:]) = [2]byte{'\r', '\n'}
-	return size + 2
-}
-
 // putBulkNumber writes a number that is not negative as a bulk string to b, which
 // has room for 8 bytes more than that, and returns how many bytes it takes.
 func putBulkNumber(b []byte, n int64) int {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"testing"
+	"unsafe"
 )
 
 // numbersAround are numbers around each at which something changes.
@@ -23,11 +24,14 @@ func checkNumber(t *testing.T, n int64) {
 		put  func([]byte) int
 		want string
 	}{
-		"putDigits":     {func(b []byte) int { return putDigits(b, uint64(n)) }, text},
-		"putNumber":     {func(b []byte) int { return putNumber(b, int(n)) }, text + "\r\n"},
+		"putDigits": {func(b []byte) int { return putDigits(b, uint64(n)) }, text},
+		"putNumber": {func(b []byte) int {
+			start := unsafe.Pointer(&b[0])
+			return int(uintptr(putNumber(start, int(n))) - uintptr(start))
+		}, text + "\r\n"},
 		"putBulkNumber": {func(b []byte) int { return putBulkNumber(b, n) }, "$" + strconv.Itoa(len(text)) + "\r\n" + text + "\r\n"},
 	} {
-		b := make([]byte, len(c.want)+8)
+		b := make([]byte, 32)
 		if size := c.put(b); string(b[:size]) != c.want {
 			t.Errorf("%s of %d is %q, want %q", name, n, b[:size], c.want)
 		}

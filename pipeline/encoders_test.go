@@ -218,7 +218,7 @@ func TestEncodersStopAtDamage(t *testing.T) {
 			t.Errorf("%d encoders: %+v", n, have.counts())
 		}
 		for i := range before {
-			cmd := string(appendRestore(make([]byte, 0, 512), dialect{absolute: true}, nil,
+			cmd := string(form{dialect: dialect{absolute: true}}.restore(
 				&rdbparse.Entry{Type: rdbparse.TypeString.Info(), Key: fmt.Appendf(nil, "key %d", i), Value: []byte("\x01x"), Idle: -1, Freq: -1}, 0))
 			found := 0
 			for m := range 3 {

@@ -25,7 +25,7 @@ type Feeder struct {
 	owner [slotter.Slots]uint8
 
 	source databases
-	prefix []byte
+	form   form
 	counts feedCounts
 	held   int64 // bytes that are counted in Importer.memory
 
@@ -63,7 +63,7 @@ type filling struct {
 // NewFeeder returns a Feeder of im.
 func (im *Importer) NewFeeder() *Feeder {
 	im.mu.Lock()
-	f := &Feeder{im: im, db: im.target.db, index: im.stats.feeders}
+	f := &Feeder{im: im, db: im.target.db, form: form{dialect: im.dialect}, index: im.stats.feeders}
 	f.origin = f
 	im.stats.feeders++
 	im.setRoutes(im.routes.Load())
@@ -236,17 +236,17 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 			return nil
 		}
 		ttl = e.ExpireAt
-		if !f.im.dialect.absolute {
+		if !f.form.absolute {
 			ttl = max(1, ttl-now)
 		}
 	}
-	size := len(f.prefix) + len(e.Key) + rdbparse.PayloadSize(e) + restoreOverhead
+	size := f.form.room(e)
 	if size > f.im.target.maxCommand {
 		f.refuse(e, "the value is larger than one command may be on the target")
 		return nil
 	}
 	var slot uint16
-	if len(f.prefix) == 0 {
+	if len(f.form.prefix) == 0 {
 		slot = slotter.Slot(e.Key)
 	} else {
 		slot = f.prefixedSlot(e.Key)
@@ -266,9 +266,11 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 			return err
 		}
 	}
-	b.buf = appendRestore(b.buf, f.im.dialect, f.prefix, e, ttl)
-	b.cmds = append(b.cmds, command{offset: e.Offset, end: uint32(len(b.buf))})
-	prefetch.Ahead(unsafe.Pointer(unsafe.SliceData(b.buf[len(b.buf):])), unsafe.Pointer(unsafe.SliceData(b.cmds[len(b.cmds):])))
+	n := len(b.buf)
+	n += f.form.putRestore(b.buf[n:cap(b.buf)], e, ttl)
+	b.buf = b.buf[:n]
+	b.cmds = append(b.cmds, command{offset: e.Offset, end: uint32(n)})
+	prefetch.Ahead(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b.buf)), n), unsafe.Pointer(unsafe.SliceData(b.cmds[len(b.cmds):])))
 	if size > f.im.batchSize {
 		return f.handOver(m) // it must not wait while it holds so much memory
 	}
@@ -383,11 +385,9 @@ func (f *Feeder) adopt(r *routes) {
 
 // prefixedSlot returns the slot of a key behind the prefix.
 func (f *Feeder) prefixedSlot(key []byte) uint16 {
-	n := len(f.prefix)
-	f.prefix = append(f.prefix, key...)
-	slot := slotter.Slot(f.prefix)
-	f.prefix = f.prefix[:n]
-	return slot
+	name := append(f.form.prefix, key...)
+	f.form.prefix = name[:len(f.form.prefix)] // with the room that name has
+	return slotter.Slot(name)
 }
 
 // refuse counts a key that is not sent at all.

@@ -15,7 +15,7 @@ import (
 type lane struct {
 	im    *Importer
 	place place
-	index laneIndex
+	index int    // in Importer.lanes
 	queue *queue // batches to be sent
 
 	keys, bytes atomic.Int64 // accepted
@@ -31,7 +31,7 @@ type lane struct {
 }
 
 func newLane(im *Importer, p place, index int) *lane {
-	return &lane{im: im, place: p, index: makeLaneIndex(index), queue: newQueue()}
+	return &lane{im: im, place: p, index: index, queue: newQueue()}
 }
 
 // errNowhere is why a slot without an owner cannot be served.

@@ -145,7 +145,7 @@ func (p *Planner) Key(sc *rdbparse.Scanner) (slot uint16, _ Fate, size int64) {
 		return 0, fate, size
 	}
 	slot = slotter.Slot(e.Key)
-	if len(p.feeder.prefix) > 0 {
+	if len(p.feeder.form.prefix) > 0 {
 		slot = p.feeder.prefixedSlot(e.Key)
 	}
 	if fate == FateConverted {
@@ -173,7 +173,7 @@ func (p *Planner) decide(e *rdbparse.Entry, big *rdbparse.BigValue) (*rdbparse.E
 	f, im := &p.feeder, p.target.im
 	if e.DB != f.source.last || !f.source.begun {
 		place, _ := f.source.next(e, im.opts.Databases, im.target.db, &im.onlyDB) // a second database is for the caller to see
-		f.prefix = append(f.prefix[:0], place.prefix...)
+		f.form.prefix = append(f.form.prefix[:0], place.prefix...)
 	}
 	if f.source.ignored || len(e.Value) == 1 && e.Value[0] == 0 && e.Type.Kind != rdbparse.KindString {
 		return nil, FateFiltered
@@ -191,7 +191,7 @@ func (p *Planner) decide(e *rdbparse.Entry, big *rdbparse.BigValue) (*rdbparse.E
 	if e.Expires && e.ExpireAt <= im.clock.now.Load() {
 		return nil, FateExpired
 	}
-	if size := len(f.prefix) + len(e.Key) + rdbparse.PayloadSize(out) + restoreOverhead; size > im.target.maxCommand {
+	if size := f.form.room(out); size > im.target.maxCommand {
 		f.refuse(e, "the value is larger than one command may be on the target")
 		return nil, FateRefused
 	}

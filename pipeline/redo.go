@@ -110,13 +110,13 @@ func (im *Importer) place(b *batch) {
 func (im *Importer) direction(r *routes, b *batch, i int) (sending, *lane) {
 	switch cmd := b.cmds[i]; cmd.state {
 	case stateMoved:
-		return sendPlain, im.lane(cmd.lane)
+		return sendPlain, im.lane(cmd.laneIndex())
 	case stateAsk:
-		return sendAsking, im.lane(cmd.lane)
+		return sendAsking, im.lane(cmd.laneIndex())
 	case stateExists:
-		return sendReadBack, im.lane(cmd.lane)
+		return sendReadBack, im.lane(cmd.laneIndex())
 	case stateExistsAsk:
-		return sendReadBackAsking, im.lane(cmd.lane)
+		return sendReadBackAsking, im.lane(cmd.laneIndex())
 	}
 	addr := r.masters[r.owner[slotter.Slot(parseRestore(b.command(i)).key)]]
 	// A batch stays with its database, and with its lane as long as that leads

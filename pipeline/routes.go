@@ -162,8 +162,8 @@ func (im *Importer) laneTo(p place) *lane {
 }
 
 // lane returns the lane with an index.
-func (im *Importer) lane(i laneIndex) *lane {
+func (im *Importer) lane(i int) *lane {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	return im.lanes[i.int()]
+	return im.lanes[i]
 }

@@ -183,7 +183,8 @@ func (l *lane) refused(b *batch, i int, text []byte, t *tally) {
 			l.exists(b, i, t)
 			return
 		}
-		cmd.state, cmd.lane = stateExists, l.index
+		cmd.state = stateExists
+		cmd.setLane(l)
 		if b.how == sendAsking {
 			cmd.state = stateExistsAsk
 		}
@@ -289,7 +290,7 @@ func (l *lane) redirected(b *batch, i int, act action, text []byte, t *tally) {
 	}
 	im.stats.redirects.Add(1)
 	addr := im.cluster.Resolve(announced, l.place.addr)
-	cmd.lane = im.laneTo(place{addr, l.place.db, 0}).index
+	cmd.setLane(im.laneTo(place{addr, l.place.db, 0}))
 	if act == actAsk {
 		cmd.state = stateAsk
 		return

@@ -16,8 +16,10 @@ func AppendCommand(dst []byte, e *rdbparse.Entry) []byte {
 	if e.Expires {
 		ttl = max(ttl, e.ExpireAt) // one that has passed may be negative
 	}
-	dst = slices.Grow(dst, len(e.Key)+rdbparse.PayloadSize(e)+restoreOverhead)
-	return appendRestore(dst, dialect{absolute: true}, nil, e, ttl)
+	f := form{dialect: dialect{absolute: true}}
+	dst = slices.Grow(dst, f.room(e))
+	n := len(dst)
+	return dst[:n+f.putRestore(dst[n:cap(dst)], e, ttl)]
 }
 
 // SentAsIs returns what reports whether the import sends a key as it stands in

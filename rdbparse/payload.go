@@ -32,16 +32,21 @@ func AppendPayload(dst []byte, e *Entry) []byte {
 // PutPayload writes to b what AppendPayload appends, and returns how many bytes
 // that is: PayloadSize(e), for which b must have room.
 func PutPayload(b []byte, e *Entry) int {
-	n, version := 0, e.Type.Version
 	if e.Meta != nil {
-		n = copy(b, e.Meta)
-		version = max(version, metaVersion)
+		return putWithMeta(b, e)
 	}
+	crc64.Seal(b, e.Type.Type.Byte(), e.Value, e.Type.Version)
+	return len(e.Value) + crc64.SealSize
+}
+
+// putWithMeta is PutPayload for a value with KEY_META, which stands before the type.
+func putWithMeta(b []byte, e *Entry) int {
+	n := copy(b, e.Meta)
 	b[n] = e.Type.Type.Byte()
 	n++
 	n += copy(b[n:], e.Value)
 	foot := (*[FooterSize]byte)(b[n:])
-	binary.LittleEndian.PutUint16(foot[:], version)
+	binary.LittleEndian.PutUint16(foot[:], max(e.Type.Version, metaVersion))
 	binary.LittleEndian.PutUint64(foot[2:], crc64.Update(0, b[:n+2]))
 	return n + FooterSize
 }

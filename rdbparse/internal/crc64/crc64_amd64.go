@@ -56,3 +56,11 @@ func mulx(a, b uint64) uint64 {
 
 // mulxCLMUL is mulxGeneric with PCLMULQDQ and SSE4.1.
 func mulxCLMUL(a, b uint64) uint64
+
+// Seal writes to dst what belongs into a DUMP payload with the value p: first, p,
+// last in 2 bytes and the sum of all these in 8, little-endian. dst must have room for
+// that, SealSize bytes beside p, and must not overlap p. Up to 253 bytes it is one pass
+// over p, which both copies and sums it. It dispatches on level.
+//
+//go:noescape
+func Seal(dst []byte, first byte, p []byte, last uint16)

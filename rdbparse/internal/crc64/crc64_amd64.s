@@ -412,3 +412,133 @@ loop:
 	VDRAIN(-64, Y3, Y12)
 	VDRAIN(-32, Y4, Y13)
 	JMP tail
+
+// func Seal(dst []byte, first byte, p []byte, last uint16)
+//
+// The message is first, the bytes of p, last. It is cut into blocks as above: X0
+// becomes the first, X1 the last, and those between the two lie in p as they are. There
+// are no more of them than rows in the table. Where dst is too short sealGeneric says so.
+TEXT ·Seal(SB), NOSPLIT|NOFRAME, $0-58
+	CMPB ·level(SB), $0
+	JEQ  generic
+	MOVQ p_len+40(FP), CX
+	LEAQ -1(CX), AX
+	CMPQ AX, $252
+	JA   generic
+	LEAQ 11(CX), AX
+	CMPQ AX, dst_len+8(FP)
+	JA   generic
+	MOVQ dst_base+0(FP), DI
+	MOVQ p_base+32(FP), SI
+	LEAQ  shuffle<>(SB), R10
+	CMPQ  CX, $16
+	JB    below16
+	MOVOU (SI), X0
+	MOVOU -16(SI)(CX*1), X1
+	PSRLO $2, X1
+
+ends:
+	PSLLO     $1, X0
+	PINSRB    $0, first+24(FP), X0  // first and the first 15 bytes
+	PINSRW    $7, last+56(FP), X1  // the last 14 bytes and last
+	MOVOU     X0, (DI)
+	MOVOU     X1, -13(DI)(CX*1)
+	LEAQ      -14(CX), DX          // bytes of p in front of the last block
+	MOVQ      DX, AX
+	ANDQ      $15, DX              // and of these in the first block
+	MOVOU     1(R10)(DX*1), X2
+	PSHUFB    X2, X0
+	LEAQ      ·foldTable+256(SB), R9
+	MOVOU     -16(R9), X3
+	MOVO      X1, X4
+	PCLMULQDQ $0x00, X3, X4
+	PCLMULQDQ $0x11, X3, X1
+	SUBQ      AX, DX               // minus the bytes of the blocks between
+	MOVOU     -32(R9)(DX*1), X3
+	MOVO      X0, X8
+	PCLMULQDQ $0x00, X3, X8
+	PCLMULQDQ $0x11, X3, X0
+	PXOR      X4, X1
+	PXOR      X0, X8
+	PXOR      X1, X8
+	TESTQ     DX, DX
+	JZ        done
+	ADDQ      AX, SI
+	LEAQ      1(DI)(AX*1), R8
+
+between:
+	MOVOU     (SI)(DX*1), X0
+	MOVOU     X0, (R8)(DX*1)
+	MOVOU     -16(R9)(DX*1), X3
+	MOVO      X0, X4
+	PCLMULQDQ $0x00, X3, X4
+	PCLMULQDQ $0x11, X3, X0
+	PXOR      X4, X8
+	PXOR      X0, X8
+	ADDQ      $16, DX
+	JNZ       between
+
+done:
+	REDUCE
+	MOVQ AX, 3(DI)(CX*1)
+	RET
+
+below16:
+	// A load of 16 bytes reaches beyond p. That is no harm within a page of memory;
+	// where the page ends the bytes come one by one.
+	MOVQ  SI, BX
+	ANDL  $4095, BX
+	CMPL  BX, $4080
+	JA    edge
+	MOVOU (SI), X0
+
+loaded:
+	CMPQ   CX, $14
+	JB     single
+	MOVO   X0, X1
+	MOVOU  2(R10)(CX*1), X2
+	PSHUFB X2, X1
+	JMP    ends
+
+single:
+	// One block. What X0 has behind the message goes where the sum is then written.
+	PSLLO     $1, X0
+	PINSRB    $0, first+24(FP), X0
+	MOVWLZX   last+56(FP), BX
+	MOVO      X0, X1
+	MOVOU     3(R10)(CX*1), X2
+	PSHUFB    X2, X1
+	PINSRW    $7, BX, X1
+	MOVL      $8, AX
+	LEAQ      3(CX), DX
+	CMPQ      DX, AX
+	CMOVQLT   DX, AX
+	MOVQ      X0, (DI)
+	PEXTRQ    $1, X0, (DI)(AX*1)
+	MOVW      BX, 1(DI)(CX*1)
+	MOVOU     ·foldTable+240(SB), X3
+	MOVO      X1, X8
+	PCLMULQDQ $0x00, X3, X8
+	PCLMULQDQ $0x11, X3, X1
+	PXOR      X1, X8
+	JMP       done
+
+edge:
+	// Backwards into R9 and AX, so that the first byte is the lowest.
+	XORL AX, AX
+	XORL R9, R9
+	MOVQ CX, DX
+
+back:
+	SHLQ    $8, AX, R9
+	SHLQ    $8, AX
+	MOVBLZX -1(SI)(DX*1), BX
+	ORQ     BX, AX
+	DECQ    DX
+	JNZ     back
+	MOVQ    AX, X0
+	PINSRQ  $1, R9, X0
+	JMP     loaded
+
+generic:
+	JMP ·sealGeneric(SB)

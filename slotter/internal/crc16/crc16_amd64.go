@@ -4,15 +4,13 @@ package crc16
 
 import "golang.org/x/sys/cpu"
 
-// fast tells that the processor has what the assembly needs.
+// fast tells that the processor has what the assembly needs. sum reads it.
 var fast = cpu.X86.HasPCLMULQDQ && cpu.X86.HasSSE41
 
-func sum(p []byte) (crc uint16, brace bool) {
-	if !fast {
-		return sumGeneric(p)
-	}
-	return sumCLMUL(p)
-}
+// sum dispatches on fast.
+//
+//go:noescape
+func sum(p []byte) (crc uint16, brace bool)
 
 // sumCLMUL is Sum with PCLMULQDQ, and PSHUFB of SSSE3.
 //

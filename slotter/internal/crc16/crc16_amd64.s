@@ -15,6 +15,15 @@ DATA braces<>+0x00(SB)/8, $0x7b7b7b7b7b7b7b7b
 DATA braces<>+0x08(SB)/8, $0x7b7b7b7b7b7b7b7b
 GLOBL braces<>(SB), RODATA|NOPTR, $16
 
+// func sum(p []byte) (crc uint16, brace bool)
+TEXT ·sum(SB), NOSPLIT, $0-27
+	CMPB ·fast(SB), $0
+	JEQ  generic
+	JMP  ·sumCLMUL(SB)
+
+generic:
+	JMP ·sumGeneric(SB)
+
 // func sumCLMUL(p []byte) (crc uint16, brace bool)
 TEXT ·sumCLMUL(SB), NOSPLIT, $0-27
 	MOVQ  p_base+0(FP), SI
@@ -23,21 +32,22 @@ TEXT ·sumCLMUL(SB), NOSPLIT, $0-27
 	MOVOU braces<>(SB), X7
 	CMPQ  CX, $16
 	JB    below16
-	MOVQ  CX, DX
-	ANDQ  $15, DX              // bytes in front of the first whole block
+	LEAQ  -1(CX), DX
+	ANDQ  $15, DX              // bytes of the first block, less one
 	MOVOU (SI), X0
 
 head:
-	// DX bytes of X0 are the first block.
+	// DX+1 bytes of X0 are the first block.
 	MOVQ   R8, BX
 	SUBQ   DX, BX
-	MOVOU  16(BX), X1
+	MOVOU  15(BX), X1
 	PSHUFB X1, X0
 	MOVO   X0, X6
 	PCMPEQB X7, X6             // where a brace is, in any block
-	ADDQ   DX, SI
+	INCQ   DX
 	SUBQ   DX, CX
 	JZ     last
+	ADDQ   DX, SI
 	MOVOU  (R8), X5
 	MOVOU  ·fold(SB), X4
 
@@ -81,7 +91,7 @@ last:
 below16:
 	// A load of 16 bytes reaches beyond the message. That is no harm within a page
 	// of memory; where the page ends the bytes come one by one.
-	MOVQ  CX, DX
+	LEAQ  -1(CX), DX
 	TESTQ CX, CX
 	JZ    none
 	MOVQ  SI, BX
@@ -107,7 +117,7 @@ back:
 	ORQ     BX, AX
 	DECQ    CX
 	JNZ     back
-	MOVQ    DX, CX
+	LEAQ    1(DX), CX
 	MOVQ    AX, X0
 	PINSRQ  $1, R9, X0
 	JMP     head
