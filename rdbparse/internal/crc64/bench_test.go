@@ -60,3 +60,23 @@ func BenchmarkCombine(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSeal makes payloads: in one pass, and by a copy and a sum.
+func BenchmarkSeal(b *testing.B) {
+	data := randomBytes(1<<20 + 1000)
+	dst := make([]byte, 1<<20+SealSize)
+	for _, impl := range []struct {
+		name string
+		seal func([]byte, byte, []byte, uint16)
+	}{{"Seal", Seal}, {"generic", sealGeneric}} {
+		for _, n := range []int{3, 10, 14, 25, 40, 64, 100, 250, 300, 500, 1 << 10, 4 << 10, 16 << 10, 256 << 10, 1 << 20} {
+			b.Run(fmt.Sprintf("%s/%d", impl.name, n), func(b *testing.B) {
+				b.SetBytes(int64(n))
+				p := data[1000:][:n]
+				for b.Loop() {
+					impl.seal(dst, 3, p, 11)
+				}
+			})
+		}
+	}
+}

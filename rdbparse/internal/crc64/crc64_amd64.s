@@ -416,20 +416,22 @@ loop:
 // func Seal(dst []byte, first byte, p []byte, last uint16)
 //
 // The message is first, the bytes of p, last. It is cut into blocks as above: X0
-// becomes the first, X1 the last, and those between the two lie in p as they are. There
-// are no more of them than rows in the table. Where dst is too short sealGeneric says so.
+// becomes the first, X1 the last, and those between the two lie in p as they are. Where
+// dst is too short sealGeneric says so.
 TEXT ·Seal(SB), NOSPLIT|NOFRAME, $0-58
-	CMPB ·level(SB), $0
-	JEQ  generic
-	MOVQ p_len+40(FP), CX
-	LEAQ -1(CX), AX
-	CMPQ AX, $252
-	JA   generic
-	LEAQ 11(CX), AX
-	CMPQ AX, dst_len+8(FP)
-	JA   generic
-	MOVQ dst_base+0(FP), DI
-	MOVQ p_base+32(FP), SI
+	MOVQ  p_len+40(FP), CX
+	CMPB  ·level(SB), $1
+	JB    generic
+	LEAQ  -1(CX), DX
+	CMPQ  DX, $252                 // with more it has more blocks than the table rows
+	JA    above253
+
+room:
+	LEAQ  11(CX), DX
+	CMPQ  DX, dst_len+8(FP)
+	JA    generic
+	MOVQ  dst_base+0(FP), DI
+	MOVQ  p_base+32(FP), SI
 	LEAQ  shuffle<>(SB), R10
 	CMPQ  CX, $16
 	JB    below16
@@ -439,32 +441,38 @@ TEXT ·Seal(SB), NOSPLIT|NOFRAME, $0-58
 
 ends:
 	PSLLO     $1, X0
-	PINSRB    $0, first+24(FP), X0  // first and the first 15 bytes
-	PINSRW    $7, last+56(FP), X1  // the last 14 bytes and last
+	PINSRB    $0, first+24(FP), X0 // first and the first 15 bytes of p
+	PINSRW    $7, last+56(FP), X1  // the last 14 bytes of p and last
 	MOVOU     X0, (DI)
 	MOVOU     X1, -13(DI)(CX*1)
 	LEAQ      -14(CX), DX          // bytes of p in front of the last block
 	MOVQ      DX, AX
 	ANDQ      $15, DX              // and of these in the first block
+	ADDQ      DX, SI
+	LEAQ      1(DI)(DX*1), R8
 	MOVOU     1(R10)(DX*1), X2
 	PSHUFB    X2, X0
+	SUBQ      AX, DX               // minus the bytes of the blocks between
+	SUBQ      DX, SI               // where these end
+	SUBQ      DX, R8               // and where in dst
 	LEAQ      ·foldTable+256(SB), R9
 	MOVOU     -16(R9), X3
 	MOVO      X1, X4
 	PCLMULQDQ $0x00, X3, X4
 	PCLMULQDQ $0x11, X3, X1
-	SUBQ      AX, DX               // minus the bytes of the blocks between
+	PXOR      X4, X1
+	CMPQ      DX, $-128
+	JLE       many
+
+few:
 	MOVOU     -32(R9)(DX*1), X3
 	MOVO      X0, X8
 	PCLMULQDQ $0x00, X3, X8
 	PCLMULQDQ $0x11, X3, X0
-	PXOR      X4, X1
 	PXOR      X0, X8
 	PXOR      X1, X8
 	TESTQ     DX, DX
 	JZ        done
-	ADDQ      AX, SI
-	LEAQ      1(DI)(AX*1), R8
 
 between:
 	MOVOU     (SI)(DX*1), X0
@@ -482,6 +490,79 @@ done:
 	REDUCE
 	MOVQ AX, 3(DI)(CX*1)
 	RET
+
+above253:
+	CMPB ·level(SB), $1
+	JEQ  generic
+	TESTQ CX, CX
+	JNZ  room
+
+generic:
+	JMP ·sealGeneric(SB)
+
+many:
+	CMPB ·level(SB), $1
+	JEQ  few
+
+	// As in updateVPCLMUL: eight blocks in four registers, the first folded into the
+	// one behind it, and the last left for the end.
+	VMOVDQU        ·fold16(SB), X2
+	VPCLMULQDQ     $0x00, X2, X0, X3
+	VPCLMULQDQ     $0x11, X2, X0, X0
+	VPXOR          X3, X0, X0
+	VMOVDQU        (SI)(DX*1), Y5
+	VMOVDQU        32(SI)(DX*1), Y2
+	VMOVDQU        64(SI)(DX*1), Y3
+	VMOVDQU        96(SI)(DX*1), Y4
+	VMOVDQU        Y5, (R8)(DX*1)
+	VMOVDQU        Y2, 32(R8)(DX*1)
+	VMOVDQU        Y3, 64(R8)(DX*1)
+	VMOVDQU        Y4, 96(R8)(DX*1)
+	VPXOR          Y5, Y0, Y5
+	VBROADCASTI128 ·fold128(SB), Y0
+	ADDQ           $128, DX
+	CMPQ           DX, $-128
+	JGT            drain
+
+	PCALIGN $32
+
+loop:
+#define SEALFOLD(off, y, t, u) \
+	VMOVDQU    off(SI)(DX*1), u      \
+	VPCLMULQDQ $0x00, Y0, y, t       \
+	VPCLMULQDQ $0x11, Y0, y, y       \
+	VMOVDQU    u, off(R8)(DX*1)      \
+	VPXOR      u, t, t               \
+	VPXOR      t, y, y
+
+	SEALFOLD(0, Y5, Y9, Y13)
+	SEALFOLD(32, Y2, Y10, Y14)
+	SEALFOLD(64, Y3, Y11, Y13)
+	SEALFOLD(96, Y4, Y12, Y14)
+	ADDQ $128, DX
+	CMPQ DX, $-128
+	JLE  loop
+
+drain:
+#define SEALDRAIN(off, y, t) \
+	VMOVDQU    off(R9)(DX*1), t \
+	VPCLMULQDQ $0x00, t, y, Y9  \
+	VPCLMULQDQ $0x11, t, y, y   \
+	VPXOR      Y9, Y8, Y8       \
+	VPXOR      y, Y8, Y8
+
+	VPXOR        Y8, Y8, Y8
+	SEALDRAIN(-144, Y5, Y10)
+	SEALDRAIN(-112, Y2, Y11)
+	SEALDRAIN(-80, Y3, Y12)
+	SEALDRAIN(-48, Y4, Y13)
+	VEXTRACTI128 $1, Y8, X9
+	VPXOR        X9, X8, X8
+	VPXOR        X1, X8, X8
+	VZEROUPPER
+	TESTQ        DX, DX
+	JNZ          between
+	JMP          done
 
 below16:
 	// A load of 16 bytes reaches beyond p. That is no harm within a page of memory;
@@ -539,6 +620,3 @@ back:
 	MOVQ    AX, X0
 	PINSRQ  $1, R9, X0
 	JMP     loaded
-
-generic:
-	JMP ·sealGeneric(SB)

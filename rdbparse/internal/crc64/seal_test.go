@@ -16,7 +16,7 @@ func sealed(first byte, p []byte, last uint16) []byte {
 // TestSeal seals values of every length at every alignment, between bytes that must
 // neither count nor change.
 func TestSeal(t *testing.T) {
-	const margin, longest = 64, 600
+	const margin, longest = 64, 1500
 	data := randomBytes(longest + 2*margin)
 	for n := range longest + 1 {
 		for at := range margin {
