@@ -65,6 +65,49 @@ func TestRestoreRoom(t *testing.T) {
 	}
 }
 
+// TestRestoreShort has a byte less room than is wanted.
+func TestRestoreShort(t *testing.T) {
+	f := form{prefix: []byte("db0:")}
+	e := &rdbparse.Entry{Type: rdbparse.TypeString.Info(), Key: []byte("k"), Value: []byte("\x01v"), Idle: -1, Freq: -1}
+	defer func() {
+		if recover() == nil {
+			t.Error("it was written")
+		}
+	}()
+	f.putRestore(make([]byte, f.room(e)-1, f.room(e)), e, 0)
+}
+
+// FuzzRestore renders any key and value: the command is the one rendered argument by
+// argument, and nothing is written beyond the room for it.
+func FuzzRestore(f *testing.F) {
+	f.Add([]byte("key:000000000001"), []byte("\x05hello"), "", int64(0), uint8(0))
+	f.Add([]byte("k"), bytes.Repeat([]byte{'v'}, 300), "db%d:", int64(1_900_000_000_000), uint8(0xff))
+	f.Fuzz(func(t *testing.T, key, value []byte, prefix string, ttl int64, options uint8) {
+		typ := rdbparse.TypeString.Info()
+		e := &rdbparse.Entry{Type: typ, Key: key, Value: value, Idle: -1, Freq: -1}
+		if options&4 != 0 {
+			e.Idle = ttl & math.MaxInt64
+		}
+		if options&8 != 0 {
+			e.Freq = int16(len(key) % 256)
+		}
+		if options&16 != 0 {
+			e.Meta = []byte("\xf3meta")
+		}
+		fm := form{dialect{replace: options&1 != 0, absolute: options&2 != 0}, []byte(prefix)}
+		ttl = max(ttl, 0)
+		size := fm.room(e)
+		b := bytes.Repeat([]byte{0xa5}, size+64)
+		got := b[:fm.putRestore(b[:size], e, ttl)]
+		if want := plainRestore(fm.dialect, prefix, e, ttl); string(got) != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if behind := b[size:]; !bytes.Equal(behind, bytes.Repeat([]byte{0xa5}, len(behind))) {
+			t.Error("it wrote beyond the room that was reserved")
+		}
+	})
+}
+
 // restore returns the command for e.
 func (f form) restore(e *rdbparse.Entry, ttl int64) []byte {
 	b := make([]byte, f.room(e))

@@ -33,7 +33,7 @@ func TestLevel(t *testing.T) {
 	t.Logf("level %d", level)
 }
 
-// TestLevels runs Update, which dispatches in assembly, at every level up to
+// TestLevels runs Update and Seal, which dispatch in assembly, at every level up to
 // the processor's own.
 func TestLevels(t *testing.T) {
 	best := level
@@ -47,6 +47,9 @@ func TestLevels(t *testing.T) {
 		}
 		if got := Combine(bitwise(3, data[:300]), bitwise(0, data[300:]), 700); got != want {
 			t.Errorf("level %d: Combine = %#x, want %#x", l, got, want)
+		}
+		for n := range len(data) {
+			checkSeal(t, 5, data[:n], 10)
 		}
 	}
 }

@@ -8,7 +8,7 @@ const SealSize = 1 + 2 + 8
 // sealGeneric is Seal for values of any length and for any processor: it copies p, and
 // then sums it.
 func sealGeneric(dst []byte, first byte, p []byte, last uint16) {
-	dst = dst[:len(p)+SealSize]
+	_ = dst[len(p)+SealSize-1] // a slice reaches beyond its length without complaint
 	dst[0] = first
 	n := 1 + copy(dst[1:], p)
 	foot := (*[10]byte)(dst[n:])
