@@ -87,14 +87,14 @@ const (
 	chunkShare = 8
 )
 
-// Bounds of the number of encoders that is chosen. One that scans keeps about 3
+// Bounds of the number of encoders that is chosen. One that scans keeps 2 or 3
 // busy, and the lanes and, on the same machine, the servers want processors too.
 const (
 	leastProcessors = 4 // below which there are none
 	autoEncoders    = 4
 	mostEncoders    = 64
 	// leastMasters is the number of masters below which there are none: a single
-	// goroutine renders 3 to 5 million common keys a second, 8 to 10 of small ones,
+	// goroutine renders 4 million common keys a second, 10 and more of small ones,
 	// more than that many masters take, and in all it needs the least time.
 	leastMasters = 8
 	// encoderBatch is the least size of a batch to which more than one encoder may
