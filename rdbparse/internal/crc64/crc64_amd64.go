@@ -59,8 +59,8 @@ func mulxCLMUL(a, b uint64) uint64
 
 // Seal writes to dst what belongs into a DUMP payload with the value p: first, p,
 // last in 2 bytes and the sum of all these in 8, little-endian. dst must have room for
-// that, SealSize bytes beside p, and must not overlap p. Up to 253 bytes it is one pass
-// over p, which both copies and sums it. It dispatches on level.
+// that, SealSize bytes beside p, and must not overlap p. It is one pass over p, which
+// both copies and sums it, but for values above 253 bytes without VPCLMULQDQ.
 //
 //go:noescape
 func Seal(dst []byte, first byte, p []byte, last uint16)

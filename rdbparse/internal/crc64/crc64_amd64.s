@@ -398,8 +398,8 @@ loop:
 	CMPQ CX, $-128
 	JLE  loop
 
-#define VDRAIN(off, y, t) \
-	VMOVDQU    off(R9)(CX*1), t \
+#define VDRAIN(off, i, y, t) \
+	VMOVDQU    off(R9)(i*1), t  \
 	VPCLMULQDQ $0x00, t, y, Y5  \
 	VPCLMULQDQ $0x11, t, y, y   \
 	VPXOR      Y5, Y8, Y8       \
@@ -407,10 +407,10 @@ loop:
 
 	VPXOR Y8, Y8, Y8
 	VPXOR Y9, Y9, Y9
-	VDRAIN(-128, Y1, Y10)
-	VDRAIN(-96, Y2, Y11)
-	VDRAIN(-64, Y3, Y12)
-	VDRAIN(-32, Y4, Y13)
+	VDRAIN(-128, CX, Y1, Y10)
+	VDRAIN(-96, CX, Y2, Y11)
+	VDRAIN(-64, CX, Y3, Y12)
+	VDRAIN(-32, CX, Y4, Y13)
 	JMP tail
 
 // func Seal(dst []byte, first byte, p []byte, last uint16)
@@ -510,15 +510,15 @@ many:
 	VPCLMULQDQ     $0x00, X2, X0, X3
 	VPCLMULQDQ     $0x11, X2, X0, X0
 	VPXOR          X3, X0, X0
-	VMOVDQU        (SI)(DX*1), Y5
+	VMOVDQU        (SI)(DX*1), Y6
 	VMOVDQU        32(SI)(DX*1), Y2
 	VMOVDQU        64(SI)(DX*1), Y3
 	VMOVDQU        96(SI)(DX*1), Y4
-	VMOVDQU        Y5, (R8)(DX*1)
+	VMOVDQU        Y6, (R8)(DX*1)
 	VMOVDQU        Y2, 32(R8)(DX*1)
 	VMOVDQU        Y3, 64(R8)(DX*1)
 	VMOVDQU        Y4, 96(R8)(DX*1)
-	VPXOR          Y5, Y0, Y5
+	VPXOR          Y6, Y0, Y6
 	VBROADCASTI128 ·fold128(SB), Y0
 	ADDQ           $128, DX
 	CMPQ           DX, $-128
@@ -535,7 +535,7 @@ loop:
 	VPXOR      u, t, t               \
 	VPXOR      t, y, y
 
-	SEALFOLD(0, Y5, Y9, Y13)
+	SEALFOLD(0, Y6, Y9, Y13)
 	SEALFOLD(32, Y2, Y10, Y14)
 	SEALFOLD(64, Y3, Y11, Y13)
 	SEALFOLD(96, Y4, Y12, Y14)
@@ -544,20 +544,15 @@ loop:
 	JLE  loop
 
 drain:
-#define SEALDRAIN(off, y, t) \
-	VMOVDQU    off(R9)(DX*1), t \
-	VPCLMULQDQ $0x00, t, y, Y9  \
-	VPCLMULQDQ $0x11, t, y, y   \
-	VPXOR      Y9, Y8, Y8       \
-	VPXOR      y, Y8, Y8
-
 	VPXOR        Y8, Y8, Y8
-	SEALDRAIN(-144, Y5, Y10)
-	SEALDRAIN(-112, Y2, Y11)
-	SEALDRAIN(-80, Y3, Y12)
-	SEALDRAIN(-48, Y4, Y13)
-	VEXTRACTI128 $1, Y8, X9
-	VPXOR        X9, X8, X8
+	VPXOR        Y9, Y9, Y9
+	VDRAIN(-144, DX, Y6, Y10)
+	VDRAIN(-112, DX, Y2, Y11)
+	VDRAIN(-80, DX, Y3, Y12)
+	VDRAIN(-48, DX, Y4, Y13)
+	VPXOR        Y8, Y9, Y9
+	VEXTRACTI128 $1, Y9, X8
+	VPXOR        X8, X9, X8
 	VPXOR        X1, X8, X8
 	VZEROUPPER
 	TESTQ        DX, DX
