@@ -26,12 +26,14 @@ servers:
 lint:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not formatted: $$out"; exit 1; }
 	$(GO) vet ./...
+	GOARCH=arm64 $(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
 
 unit:
 	RDBIMPORT_SERVERS="$$(cd $(SERVERS) 2>/dev/null && pwd)" $(GO) test -race -timeout 25m -parallel 4 ./...
 	$(GO) test -run '^TestRoundTrip$$' ./pipeline
+	$(GO) test -tags purego ./rdbparse ./rdbparse/internal/... ./slotter/internal/... # without assembly, as on other processors
 
 # Every fuzz target, for a fixed number of runs.
 fuzz:
