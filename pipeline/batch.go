@@ -86,8 +86,10 @@ type batch struct {
 	wait bool      // a reply asked to try later: back off
 	// broken is how many connections in a row broke while it was on them.
 	broken int
-	// written is when its first byte was about to be written, with Options.Timed.
-	written time.Time
+	// given is when it was handed over to be sent for the first time; zero once that
+	// has been answered. written is when its first byte was about to be written, this
+	// time.
+	given, written time.Time
 }
 
 // reset empties b for new commands. A buffer for a large command is returned with

@@ -281,7 +281,7 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 func (to *filling) end() *batch {
 	b := to.batch
 	if b != nil {
-		b.buf, b.cmds, b.open = to.buf, to.cmds, len(to.cmds)
+		b.buf, b.cmds, b.open, b.given = to.buf, to.cmds, len(to.cmds), time.Now()
 		*to = filling{}
 	}
 	return b
@@ -335,6 +335,7 @@ func (f *Feeder) takeBatch(size int) (*batch, error) {
 	select {
 	case b = <-im.pool:
 	default:
+		im.deepen()
 		from := time.Now()
 		select {
 		case b = <-im.pool:

@@ -24,6 +24,7 @@ type Importer struct {
 	batchSize int
 
 	pool  chan *batch
+	depth depth
 	large *large
 
 	// encoders render what one of the Feeders scans; nil if there are none.
@@ -80,9 +81,8 @@ type Importer struct {
 }
 
 // Batch sizes in bytes. Within these bounds the size follows from the memory
-// budget and the number of lanes. The round trip does not come into it: all that the
-// budget allows may be in flight, which a far cluster needs, and a near one is
-// slower with less, because fewer replies come at a time (bench/NOTES.md).
+// budget and the number of lanes. How many there are follows from the round trip too:
+// see depth.
 const (
 	minBatch = 8 << 10
 	maxBatch = 256 << 10
@@ -145,7 +145,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 // maxBatches bounds the number of batches, and with it the room of the pool.
 const maxBatches = 1 << 14
 
-// makePool makes the batches that the memory budget allows, and the encoders if
+// makePool makes the batches that there are in the beginning, and the encoders if
 // there are to be any, each of which fills a batch for each lane. Half of the
 // budget is for commands that are larger than a batch.
 func (im *Importer) makePool(masters int) {
@@ -154,11 +154,13 @@ func (im *Importer) makePool(masters int) {
 	im.large = newLarge(half, &im.memory)
 	im.encoders = newEncoders(im, im.opts.encoders(masters))
 	room := half - im.encoders.room()
-	im.batchSize = int(min(max(room/int64((batchesPerLane+im.encoders.count())*lanes), minBatch), maxBatch))
+	need := (batchesPerLane + im.encoders.count()) * lanes
+	im.batchSize = int(min(max(room/int64(need), minBatch), maxBatch))
 	// Small keys take a quarter more than their commands.
-	n := int(min(max(room/int64(im.batchSize+im.batchSize/4), int64(2*lanes+2)), maxBatches))
+	size := int64(im.batchSize + im.batchSize/4)
+	im.depth.most = int(min(max(room/size, int64(2*lanes+2)), maxBatches))
 	im.pool = make(chan *batch, maxBatches)
-	im.growPool(n)
+	im.growPool(im.depth.first(size, need))
 }
 
 // growPool adds batches until there are n. Their memory is taken only when they

@@ -134,13 +134,16 @@ type connection struct {
 	// it is at is answered.
 	answered int64
 
+	// Of the reader: see trip.
+	trip trip
+
 	// Of the reader, with Options.WaitReplicas: batches that the master has
 	// accepted and the replicas have not confirmed.
 	unconfirmed []*batch
 }
 
 func newConnection(l *lane, conn net.Conn) *connection {
-	c := &connection{lane: l, conn: conn, flight: newQueue(), written: make(chan struct{}), broken: make(chan struct{}), low: newLowWater(conn)}
+	c := &connection{lane: l, conn: conn, flight: newQueue(), written: make(chan struct{}), broken: make(chan struct{}), low: newLowWater(conn), trip: noTrip}
 	c.replies = newReplyReader(conn)
 	c.replies.expect, c.replies.arrived = c.expect, c.arrived
 	c.heard.Store(time.Now().UnixNano())
@@ -185,9 +188,7 @@ func (c *connection) write(b *batch) error {
 				}
 			}
 			c.waiting.Add(1)
-			if l.im.opts.Timed != nil {
-				b.written = time.Now()
-			}
+			b.written = time.Now()
 			err := c.writeBatch(b)
 			if err == nil {
 				c.behind.Add(int64(b.sent()))
@@ -312,8 +313,8 @@ func (c *connection) read() {
 					failed = *p
 				}
 				_ = c.conn.Close() // ends the writer
-			} else if l.im.opts.Timed != nil && b.how != sendWait {
-				l.im.opts.Timed(l.place.addr, time.Since(b.written))
+			} else if b.how != sendWait {
+				c.timed(b)
 			}
 		}
 		c.waiting.Add(-1)

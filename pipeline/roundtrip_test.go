@@ -4,6 +4,7 @@ package pipeline_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"slices"
 	"testing"
@@ -86,4 +87,69 @@ func steadyRate(t *testing.T, c *slotter.Cluster, dump []byte, n int) float64 {
 		t.Errorf("%v: %+v", err, res)
 	}
 	return float64(last-first) / to.Sub(from).Seconds()
+}
+
+// TestDepth imports into a cluster that is near, with a large budget, and into one so
+// far away that a small budget cannot keep it busy. Near, no more may be in flight than
+// always is; far away as much as the budget has, and the result says where that is not
+// enough.
+func TestDepth(t *testing.T) {
+	const small, large = 32 << 20, 512 << 20
+	lc := start(t, localcluster.Options{})
+	dump := randomStrings(t, 4000, 8<<10)
+	for _, test := range []struct {
+		name   string
+		rtt    time.Duration
+		memory int64
+		feeds  int // of the dump, one behind the other
+		least  int64
+		most   int64 // bytes held at the peak
+		short  bool
+	}{
+		{"near", 0, large, 8, 0, 100 << 20, false},
+		{"far", 400 * time.Millisecond, large, 12, 128 << 20, large, false},
+		{"farther than the budget", 400 * time.Millisecond, small, 2, 0, small, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			g, c := behind(t, lc, 1)
+			opts := all(pipeline.ConflictReplace)
+			opts.Memory = test.memory
+			im, err := pipeline.New(t.Context(), c, opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.Set(proxy.Plan{RTT: test.rtt, Window: 64 << 20}) // of the connections of lanes
+			f, from := im.NewFeeder(), time.Now()
+			for range test.feeds {
+				f.NewSource()
+				if err := f.Feed(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{})); err != nil {
+					t.Error(err)
+				}
+			}
+			res, err := im.Close()
+			t.Logf("%d MB in %v, at most %d MB held", res.Bytes/1e6, time.Since(from), res.PeakMemory/1e6)
+			if err != nil || res.Restored != int64(4000*test.feeds) || res.Short != test.short {
+				t.Errorf("%v: %+v", err, res)
+			}
+			if res.PeakMemory < test.least || res.PeakMemory > test.most {
+				t.Errorf("%d bytes were held, want %d to %d", res.PeakMemory, test.least, test.most)
+			}
+		})
+	}
+}
+
+// randomStrings returns the dump of n strings of size random bytes each.
+func randomStrings(t *testing.T, n, size int) []byte {
+	t.Helper()
+	var dump bytes.Buffer
+	w, r, value := dataset.NewWriter(&dump, "REDIS0010"), dataset.NewRand(1), make([]byte, size)
+	w.SelectDB(0)
+	for i := range n {
+		r.Fill(value)
+		w.Key(dataset.TypeString, fmt.Appendf(nil, "key:%d", i), dataset.AppendString(nil, value))
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dump.Bytes()
 }

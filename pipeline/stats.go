@@ -38,6 +38,9 @@ type Result struct {
 	Duration time.Duration // since the import began
 	Waited   time.Duration // of it, how long Feeders waited for masters
 	Limited  time.Duration // of it, how long they waited because of a rate
+	// Short says that masters waited while Feeders did: the round trip asks for more
+	// in flight than Options.Memory allows.
+	Short bool
 
 	Paced     int64  // times that a master was held back for its replicas
 	Failovers int64  // replicas that took the place of a master
@@ -173,6 +176,7 @@ func (im *Importer) Snapshot() Result {
 	last, m := im.draining.Load(), im.slotMap.Load()
 	im.mu.Lock()
 	res.Losses = im.lossesNow()
+	res.Short = im.depth.short
 	for _, l := range im.lanes {
 		r := byAddr[l.place.addr]
 		r.addLane(l, l.view(last))

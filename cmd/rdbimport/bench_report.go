@@ -233,6 +233,7 @@ func (rep *benchReport) target(b *benchmark) {
 		all.duration += c.sum.duration
 		all.source += c.sum.source
 		all.masters += c.sum.masters
+		all.Short = all.Short || c.sum.Short
 	}
 	out.Import = benchedImport{
 		Keys: b.local.keys, Restored: last.Restored, Expired: last.Expired, Failed: last.Failed, Bytes: b.local.bytes, PeakMemory: t.peak,

@@ -146,7 +146,11 @@ func limitText(list []part) string {
 	for _, p := range list[1:] {
 		rest = append(rest, fmt.Sprintf("%s %.0f %%", p.name, 100*p.share))
 	}
-	return fmt.Sprintf("%s %.0f %% (%s)", list[0].name, 100*list[0].share, strings.Join(rest, ", "))
+	text := fmt.Sprintf("%s %.0f %% (%s)", list[0].name, 100*list[0].share, strings.Join(rest, ", "))
+	if list[0].name == roundTrip {
+		text += ": more --memory keeps more in flight"
+	}
+	return text
 }
 
 func (x *benchedTarget) writeReplies(w io.Writer) {

@@ -41,6 +41,10 @@ type part struct {
 	share float64 // of 1
 }
 
+// roundTrip is the name of the part in which masters were waited for, where these
+// waited too, for what was on its way to them.
+const roundTrip = "round trip"
+
 // parts returns where the time went, the largest part first; nil if there was none.
 func (s *summary) parts() []part {
 	if s.duration <= 0 {
@@ -50,7 +54,11 @@ func (s *summary) parts() []part {
 	source := min(1, s.source.Seconds()/all)
 	limit := min(1-source, s.limit.Seconds()/all)
 	masters := min(1-source-limit, s.masters.Seconds()/all)
-	list := []part{{"masters", masters}, {"source", source}, {"scan", max(0, 1-source-limit-masters)}}
+	name := "masters"
+	if s.Short {
+		name = roundTrip
+	}
+	list := []part{{name, masters}, {"source", source}, {"scan", max(0, 1-source-limit-masters)}}
 	if limit > 0 {
 		list = append(list, part{"limit", limit})
 	}
@@ -194,11 +202,7 @@ func (s *summary) writeCounts(w io.Writer) {
 	line("duration", fmt.Sprintf("%s, %s keys/s, %s MB/s", formatDuration(s.duration), s.rate(s.Read), formatMB(int64(perSecond(s.bytesRead, s.duration)))))
 	line("checksum", checksumText(s.checksum))
 	if list := s.parts(); list != nil {
-		var rest []string
-		for _, p := range list[1:] {
-			rest = append(rest, fmt.Sprintf("%s %.0f %%", p.name, 100*p.share))
-		}
-		line("limited by", fmt.Sprintf("%s %.0f %% (%s)", list[0].name, 100*list[0].share, strings.Join(rest, ", ")))
+		line("limited by", limitText(list))
 	}
 }
 

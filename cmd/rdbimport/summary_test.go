@@ -176,3 +176,19 @@ func TestSummaryOfLosses(t *testing.T) {
 		t.Errorf("evicted keys: %v", err)
 	}
 }
+
+// TestLimitedByRoundTrip: where masters waited too, the summary says what helps.
+func TestLimitedByRoundTrip(t *testing.T) {
+	s := fixedSummary()
+	s.Short = true
+	var b strings.Builder
+	s.write(&b)
+	if want := "limited by            round trip 71 % (scan 25 %, source 4 %): more --memory keeps more in flight\n"; !strings.Contains(b.String(), want) {
+		t.Errorf("%s\nis without %s", b.String(), want)
+	}
+	b.Reset()
+	writeJSON(&b, s)
+	if want := `"limited_by":{"name":"round trip","share":0.71}`; !strings.Contains(b.String(), want) {
+		t.Errorf("%s\nis without %s", b.String(), want)
+	}
+}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"io"
 	"net"
 	"sync"
@@ -81,7 +82,7 @@ func (l *link) stop() { l.end.Do(func() { close(l.over) }) }
 // Sizes of one direction of a link.
 const (
 	chunkSize  = 16 << 10
-	mostChunks = 64 // on their way at once
+	mostOnWay  = 1 << 20 // bytes, where the plan says nothing
 	slowBuffer = 64 << 10
 )
 
@@ -93,7 +94,7 @@ type chunk struct {
 
 // forward copies from one side to the other, as many bytes as allowed.
 func (l *link) forward(to, from *net.TCPConn, allowed int) {
-	way := make(chan chunk, mostChunks)
+	way := make(chan chunk, cmp.Or(l.plan.Window, mostOnWay)/chunkSize)
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		l.deliver(to, way)

@@ -42,6 +42,9 @@ type Plan struct {
 
 	// RTT is added to the time from a request to its reply, half in each direction.
 	RTT time.Duration
+	// Window is how many bytes of each connection are on their way at most, in each
+	// direction; 0 is 1 MiB.
+	Window int
 	// Rate is the bandwidth of each direction of each connection in bytes per
 	// second; 0 is no limit.
 	Rate int
