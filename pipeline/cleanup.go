@@ -5,39 +5,46 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/rdbimport/rdbimport/slotter"
 )
 
 // FindTemporary gives f the keys on the target that have the names of keys in
 // which large values are collected, with the master that has each. An import that
-// is running has such keys, too. All keys are gone through by SCAN.
+// is running has such keys, too. All keys are gone through by SCAN, on many masters at
+// the same time; f is called for one key after another.
 func FindTemporary(ctx context.Context, c *slotter.Cluster, f func(addr string, t TemporaryKey) error) error {
 	m, err := c.Map(ctx)
 	if err != nil {
 		return err
 	}
-	for _, n := range m.Masters {
-		dbs, err := databasesOf(ctx, c, n.Addr)
+	var mu sync.Mutex
+	return m.EachMaster(ctx, func(ctx context.Context, i int) error {
+		addr := m.Masters[i].Addr
+		dbs, err := databasesOf(ctx, c, addr)
 		if err != nil {
 			return err
 		}
 		for _, db := range dbs {
-			it := c.ClientDB(n.Addr, int(db)).Scan(ctx, 0, "*"+temporaryMark+"*", scanCount).Iterator()
+			it := c.ClientDB(addr, int(db)).Scan(ctx, 0, "*"+temporaryMark+"*", scanCount).Iterator()
 			for it.Next(ctx) {
 				if !IsTemporary([]byte(it.Val())) {
 					continue
 				}
-				if err := f(n.Addr, TemporaryKey{DB: db, Key: []byte(it.Val())}); err != nil {
+				mu.Lock()
+				err := f(addr, TemporaryKey{DB: db, Key: []byte(it.Val())})
+				mu.Unlock()
+				if err != nil {
 					return err
 				}
 			}
 			if err := it.Err(); err != nil {
-				return fmt.Errorf("%s: %w", n.Addr, err)
+				return fmt.Errorf("%s: %w", addr, err)
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // databasesOf returns the databases of a server that have keys, or the one that

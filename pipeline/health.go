@@ -356,16 +356,19 @@ func (im *Importer) lastLook() {
 	if m, err := im.cluster.Map(ctx); err == nil && !im.cluster.Standalone() {
 		im.install(m)
 	}
-	for _, n := range im.slotMap.Load().Masters {
+	m := im.slotMap.Load()
+	_ = m.EachMaster(ctx, func(ctx context.Context, i int) error {
+		addr := m.Masters[i].Addr
 		im.mu.Lock()
-		keys := im.acceptedBy(n.Addr)
+		keys := im.acceptedBy(addr)
 		im.mu.Unlock()
-		if keys > 0 && !im.stillThere(ctx, n.Addr) {
+		if keys > 0 && !im.stillThere(ctx, addr) {
 			im.mu.Lock()
-			im.noteLoss(n.Addr, "", "it does not answer at the end of the import", im.opts.WaitReplicas == 0)
+			im.noteLoss(addr, "", "it does not answer at the end of the import", im.opts.WaitReplicas == 0)
 			im.mu.Unlock()
 		}
-	}
+		return nil
+	})
 }
 
 // stillThere checks the run of a master, and tries again if that fails.

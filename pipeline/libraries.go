@@ -2,11 +2,14 @@ package pipeline
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha1" //nolint:gosec // what the servers name scripts by
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/redis/go-redis/v9"
@@ -55,71 +58,89 @@ func (l *libraries) once(code []byte) bool {
 
 // script loads a script of EVAL's cache on every master.
 func (f *Feeder) script(code []byte) error {
-	if !f.im.libs.once(code) {
+	im := f.im
+	if !im.libs.once(code) {
 		return nil
 	}
-	for _, addr := range f.masters() {
-		if err := f.im.cluster.Client(addr).ScriptLoad(f.im.ctx, string(code)).Err(); err != nil {
-			sum := sha1.Sum(code)
-			f.im.stats.refused("SCRIPT LOAD: "+err.Error(), []byte(hex.EncodeToString(sum[:])))
-			f.im.stats.librariesFailed.Add(1)
-			return nil
-		}
+	sum := sha1.Sum(code)
+	all, err := f.everywhere("SCRIPT LOAD", hex.AppendEncode(nil, sum[:]), func(ctx context.Context, addr string) error {
+		return im.cluster.Client(addr).ScriptLoad(ctx, string(code)).Err()
+	})
+	if all {
+		im.stats.scripts.Add(1)
 	}
-	f.im.stats.scripts.Add(1)
-	return nil
+	return err
 }
 
 // function loads a function library on every master.
 func (f *Feeder) function(code []byte) error {
-	if !f.im.libs.once(code) {
+	im := f.im
+	if !im.libs.once(code) {
 		return nil
 	}
 	name := libraryName(code)
-	if !f.im.target.functions {
-		f.im.stats.refused("the target has no functions: "+f.im.target.oldest.String(), name)
-		f.im.stats.librariesFailed.Add(1)
+	if !im.target.functions {
+		im.stats.refused("the target has no functions: "+im.target.oldest.String(), name)
+		im.stats.librariesFailed.Add(1)
 		return nil
 	}
-	for _, addr := range f.masters() {
-		if err := f.load(addr, string(name), string(code)); err != nil {
-			return err
-		}
+	all, err := f.everywhere("FUNCTION LOAD", name, func(ctx context.Context, addr string) error {
+		return im.loadFunction(ctx, addr, string(name), string(code))
+	})
+	if all {
+		im.stats.functions.Add(1)
 	}
-	f.im.stats.functions.Add(1)
-	return nil
+	return err
 }
 
-// load loads a library on one master. One of that name with the same code is
-// fine; another follows the conflict policy.
-func (f *Feeder) load(addr, name, code string) error {
-	im, client := f.im, f.im.cluster.Client(addr)
-	err := client.FunctionLoad(im.ctx, code).Err()
-	if err == nil {
-		return nil
-	}
-	if strings.Contains(err.Error(), "already exists") {
-		same, lerr := sameLibrary(f, client, name, code)
+// everywhere has load called for every master, and reports whether all of them have
+// loaded what is called name by now. Why one has not is counted, once; a conflict is
+// returned.
+func (f *Feeder) everywhere(command string, name []byte, load func(ctx context.Context, addr string) error) (all bool, err error) {
+	im, m := f.im, f.im.slotMap.Load()
+	var failed atomic.Bool
+	err = m.EachMaster(im.ctx, func(ctx context.Context, i int) error {
+		err := load(ctx, m.Masters[i].Addr)
+		var conflict *ConflictError
 		switch {
-		case lerr != nil:
-			err = lerr
-		case same || im.opts.Conflict == ConflictSkip:
+		case err == nil:
 			return nil
-		case im.opts.Conflict == ConflictReplace:
-			if err = client.FunctionLoadReplace(im.ctx, code).Err(); err == nil {
-				return nil
-			}
-		default:
-			return &ConflictError{Key: []byte("function library " + name), Addr: addr, Reason: "its code differs (" + err.Error() + ")"}
+		case errors.As(err, &conflict):
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err() // the import ends, or another master has a conflict
 		}
-	}
-	im.stats.refused("FUNCTION LOAD: "+err.Error(), []byte(name))
-	im.stats.librariesFailed.Add(1)
-	return nil
+		if !failed.Swap(true) {
+			im.stats.refused(command+": "+err.Error(), name)
+			im.stats.librariesFailed.Add(1)
+		}
+		return nil
+	})
+	return err == nil && !failed.Load(), err
 }
 
-func sameLibrary(f *Feeder, client *redis.Client, name, code string) (bool, error) {
-	libs, err := client.FunctionList(f.im.ctx, redis.FunctionListQuery{LibraryNamePattern: globQuote(name), WithCode: true}).Result()
+// loadFunction loads a library on one master. One of that name with the same code is
+// fine; another follows the conflict policy.
+func (im *Importer) loadFunction(ctx context.Context, addr, name, code string) error {
+	client := im.cluster.Client(addr)
+	err := client.FunctionLoad(ctx, code).Err()
+	if err == nil || !strings.Contains(err.Error(), "already exists") {
+		return err
+	}
+	same, lerr := sameLibrary(ctx, client, name, code)
+	switch {
+	case lerr != nil:
+		return lerr
+	case same || im.opts.Conflict == ConflictSkip:
+		return nil
+	case im.opts.Conflict == ConflictReplace:
+		return client.FunctionLoadReplace(ctx, code).Err()
+	}
+	return &ConflictError{Key: []byte("function library " + name), Addr: addr, Reason: "its code differs (" + err.Error() + ")"}
+}
+
+func sameLibrary(ctx context.Context, client *redis.Client, name, code string) (bool, error) {
+	libs, err := client.FunctionList(ctx, redis.FunctionListQuery{LibraryNamePattern: globQuote(name), WithCode: true}).Result()
 	if err != nil {
 		return false, err
 	}
@@ -129,17 +150,6 @@ func sameLibrary(f *Feeder, client *redis.Client, name, code string) (bool, erro
 // globQuote makes a pattern that fits name alone.
 func globQuote(name string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
-}
-
-// masters returns the addresses of the masters that own slots now.
-func (f *Feeder) masters() []string {
-	var all []string
-	for _, addr := range f.im.routes.Load().masters {
-		if addr != nowhere {
-			all = append(all, addr)
-		}
-	}
-	return all
 }
 
 // libraryName returns the name in the first line of a library:

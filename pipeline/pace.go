@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -97,7 +98,7 @@ func (im *Importer) paceOf(addr string) *pace {
 func (im *Importer) paceReplicas() {
 	t := time.NewTicker(paceEvery)
 	defer t.Stop()
-	limits := make(map[string][2]int64)
+	var limits sync.Map // by address
 	for {
 		select {
 		case <-t.C:
@@ -105,17 +106,21 @@ func (im *Importer) paceReplicas() {
 			im.openGates()
 			return
 		}
-		for _, m := range im.slotMap.Load().Masters {
-			if len(m.Replicas) == 0 {
-				continue
+		m := im.slotMap.Load()
+		_ = m.EachMaster(im.ctx, func(_ context.Context, i int) error {
+			n := &m.Masters[i]
+			if len(n.Replicas) == 0 {
+				return nil
 			}
-			limit, ok := limits[m.Addr]
+			limit, ok := limits.Load(n.Addr)
 			if !ok {
-				limit = im.bufferLimits(m.Addr)
-				limits[m.Addr] = limit
+				limit = im.bufferLimits(n.Addr)
+				limits.Store(n.Addr, limit)
 			}
-			im.paceMaster(m.Addr, limit[0]/2, limit[1]/2)
-		}
+			hardSoft := limit.([2]int64)
+			im.paceMaster(n.Addr, hardSoft[0]/2, hardSoft[1]/2)
+			return nil
+		})
 	}
 }
 
@@ -225,13 +230,16 @@ func (im *Importer) warnFull(addr string) {
 
 // warnEviction says so when the masters would make room by dropping keys.
 func (im *Importer) warnEviction(ctx context.Context, m *slotter.Map) {
+	memory := make([]map[string]string, len(m.Masters))
+	if m.EachMaster(ctx, func(ctx context.Context, i int) (err error) {
+		memory[i], err = im.cluster.Info(ctx, m.Masters[i].Addr, "memory")
+		return err
+	}) != nil {
+		return
+	}
 	var free, full int64
 	policy := ""
-	for _, n := range m.Masters {
-		info, err := im.cluster.Info(ctx, n.Addr, "memory")
-		if err != nil {
-			return
-		}
+	for _, info := range memory {
 		limit, _ := strconv.ParseInt(info["maxmemory"], 10, 64)
 		used, _ := strconv.ParseInt(info["used_memory"], 10, 64)
 		if p := info["maxmemory_policy"]; limit > 0 && p != "" && p != "noeviction" {
@@ -249,14 +257,16 @@ func (im *Importer) warnEviction(ctx context.Context, m *slotter.Map) {
 // evictedKeys returns how many keys all masters have evicted since they were
 // started, by address.
 func (im *Importer) evictedKeys(ctx context.Context) map[string]int64 {
+	m := im.slotMap.Load()
+	stats := make([]map[string]string, len(m.Masters))
+	_ = m.EachMaster(ctx, func(ctx context.Context, i int) error {
+		stats[i], _ = im.cluster.Info(ctx, m.Masters[i].Addr, "stats") // who does not tell is left out
+		return nil
+	})
 	counts := make(map[string]int64)
-	for _, m := range im.slotMap.Load().Masters {
-		info, err := im.cluster.Info(ctx, m.Addr, "stats")
-		if err != nil {
-			continue
-		}
-		if n, err := strconv.ParseInt(info["evicted_keys"], 10, 64); err == nil {
-			counts[m.Addr] = n
+	for i, n := range m.Masters {
+		if evicted, err := strconv.ParseInt(stats[i]["evicted_keys"], 10, 64); err == nil {
+			counts[n.Addr] = evicted
 		}
 	}
 	return counts

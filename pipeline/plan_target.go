@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/rdbimport/rdbimport/slotter"
-	"golang.org/x/sync/errgroup"
 )
 
 // An Access says whether the user may give a command.
@@ -85,15 +84,10 @@ func Look(ctx context.Context, c *slotter.Cluster, opts Options) (*TargetFacts, 
 	if info, err := c.Info(ctx, c.Seed().Addr, "cluster_info"); err == nil {
 		t.State = info["cluster_state"]
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(16)
-	for i := range m.Masters {
-		g.Go(func() error {
-			t.ask(gctx, i)
-			return gctx.Err()
-		})
-	}
-	if err := g.Wait(); err != nil {
+	if m.EachMaster(ctx, func(ctx context.Context, i int) error {
+		t.ask(ctx, i)
+		return ctx.Err()
+	}) != nil {
 		return nil, context.Cause(ctx)
 	}
 	var servers []slotter.Server
@@ -206,8 +200,8 @@ func (f *MasterFacts) limits(ctx context.Context, c *slotter.Cluster) {
 		}
 		return Limit{assumed, true}
 	}
-	f.MaxBulk = ask("proto-max-bulk-len", maxBulkDefault)
-	f.ClientBuffer = ask("client-query-buffer-limit", clientBufferDefault)
+	f.MaxBulk = ask(bulkSetting, maxBulkDefault)
+	f.ClientBuffer = ask(bufferSetting, clientBufferDefault)
 }
 
 // modules asks which modules are loaded: for each a list of names and values.

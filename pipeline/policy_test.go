@@ -252,6 +252,19 @@ func TestFunctions(t *testing.T) {
 			t.Error("the script is not loaded on every master")
 		}
 	}
+	// What two masters refuse is one library that not all have.
+	for i, m := range lc.Masters() {
+		rights := "+@all"
+		if i > 0 {
+			rights = "-function"
+		}
+		must(t, m, "ACL", "SETUSER", "some", "reset", "on", ">secret", "~*", "+@all", rights)
+	}
+	c = connect(t, strings.Replace(lc.URL(), "redis://", "redis://some:secret@", 1))
+	res, err := imports(t, c, lib("'three'"), all(pipeline.ConflictReplace))
+	if err != nil || res.Functions != 0 || res.Libraries != 1 || res.Scripts != 1 || len(res.Errors) != 1 || res.Errors[0].Count != 1 || res.Errors[0].Example != "mylib" {
+		t.Errorf("%v, %+v", err, res)
+	}
 }
 
 // TestEmptyCollections expects collections without elements, which old bugs have

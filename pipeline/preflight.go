@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,7 +13,7 @@ import (
 
 	"github.com/rdbimport/rdbimport/rdbparse/element"
 	"github.com/rdbimport/rdbimport/slotter"
-	"golang.org/x/sync/errgroup"
+	"github.com/redis/go-redis/v9"
 )
 
 // A target is what the import needs to know about the servers it writes to.
@@ -40,10 +41,11 @@ var (
 	ErrFewReplicas = errors.New("too few replicas")
 )
 
-// Limits of a server that says nothing else: proto-max-bulk-len and
-// client-query-buffer-limit. A server reads some bytes more than the argument
-// into the query buffer.
+// Settings of a server that bound a command, and what they are where a server says
+// nothing else. It reads some bytes more than the argument into the query buffer.
 const (
+	bulkSetting        = "proto-max-bulk-len"
+	bufferSetting      = "client-query-buffer-limit"
 	maxBulkDefault     = 512 << 20
 	queryBufferDefault = 1 << 30
 	queryBufferRest    = 64 << 10
@@ -65,26 +67,31 @@ func (im *Importer) preflight(ctx context.Context, m *slotter.Map) error {
 	}
 	im.clock.ahead = ahead
 	im.setTarget(servers)
-	for _, n := range m.Masters {
-		im.target.maxCommand = min(im.target.maxCommand, im.longestArgument(ctx, n.Addr))
+	longest := make([]int, len(m.Masters))
+	var told sync.Map
+	if err := m.EachMaster(ctx, func(ctx context.Context, i int) error {
+		longest[i] = im.longestArgument(ctx, m.Masters[i].Addr)
+		return im.probeRights(ctx, m, i, &told)
+	}); err != nil {
+		return err
 	}
-	return im.probeRights(ctx, m)
+	im.target.maxCommand = min(im.target.maxCommand, slices.Min(longest))
+	return nil
 }
 
 // longestArgument returns how many bytes an argument of a command may have that a
 // server takes: its own settings where it tells them, else the defaults.
 func (im *Importer) longestArgument(ctx context.Context, addr string) int {
-	bulk, buffer := int64(maxBulkDefault), int64(queryBufferDefault)
-	for name, value := range map[string]*int64{"proto-max-bulk-len": &bulk, "client-query-buffer-limit": &buffer} {
-		conf, err := im.cluster.Client(addr).ConfigGet(ctx, name).Result()
-		if err != nil {
-			continue // not allowed, or not known
+	ask := im.cluster.Client(addr).Pipeline()
+	bulk, buffer := ask.ConfigGet(ctx, bulkSetting), ask.ConfigGet(ctx, bufferSetting)
+	_, _ = ask.Exec(ctx) // what is not allowed, or not known, is taken for the default
+	number := func(of *redis.MapStringStringCmd, name string, otherwise int64) int64 {
+		if n, err := strconv.ParseInt(of.Val()[name], 10, 64); err == nil && n > 0 {
+			return n
 		}
-		if n, err := strconv.ParseInt(conf[name], 10, 64); err == nil && n > 0 {
-			*value = n
-		}
+		return otherwise
 	}
-	return int(min(bulk, buffer-queryBufferRest))
+	return int(min(number(bulk, bulkSetting, maxBulkDefault), number(buffer, bufferSetting, queryBufferDefault)-queryBufferRest))
 }
 
 // askMasters asks every master about itself, has the user's rights probed, and
@@ -93,31 +100,27 @@ func askMasters(ctx context.Context, c *slotter.Cluster, m *slotter.Map, warn fu
 	probe func(ctx context.Context, m *slotter.Map, master int) error) (servers []slotter.Server, ahead time.Duration, err error) {
 	servers = make([]slotter.Server, len(m.Masters))
 	var once sync.Once
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(16)
-	for i, master := range m.Masters {
-		g.Go(func() (err error) {
-			if servers[i], err = c.Server(ctx, master.Addr); err != nil {
-				return err
-			}
-			if err := probe(ctx, m, i); err != nil {
-				return err
-			}
-			before := time.Now()
-			t, err := c.Time(ctx, master.Addr)
-			if ctx.Err() != nil {
-				return ctx.Err() // another master's error is the one to tell
-			}
-			if err != nil {
-				warn(fmt.Sprintf("%s does not tell its time (%v): expiry is judged by this machine's clock", master.Addr, err))
-				return nil
-			}
-			after := time.Now()
-			once.Do(func() { ahead = t.Sub(before.Add(after.Sub(before) / 2)) })
+	err = m.EachMaster(ctx, func(ctx context.Context, i int) (err error) {
+		addr := m.Masters[i].Addr
+		if servers[i], err = c.Server(ctx, addr); err != nil {
+			return err
+		}
+		if err := probe(ctx, m, i); err != nil {
+			return err
+		}
+		before := time.Now()
+		t, err := c.Time(ctx, addr)
+		if ctx.Err() != nil {
+			return ctx.Err() // another master's error is the one to tell
+		}
+		if err != nil {
+			warn(fmt.Sprintf("%s does not tell its time (%v): expiry is judged by this machine's clock", addr, err))
 			return nil
-		})
-	}
-	err = g.Wait()
+		}
+		after := time.Now()
+		once.Do(func() { ahead = t.Sub(before.Add(after.Sub(before) / 2)) })
+		return nil
+	})
 	return servers, ahead, err
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/slotter"
-	"golang.org/x/sync/errgroup"
 )
 
 // ErrPieces says that the user may not give a command that writes large values. It is
@@ -77,24 +76,19 @@ func (t *TargetFacts) PieceRights(ctx context.Context, p Pieces) (known bool, _ 
 	}
 	var untried atomic.Bool
 	need := p.need(t.im)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(16)
-	for i, master := range t.Map.Masters {
+	err := t.Map.EachMaster(ctx, func(ctx context.Context, i int) error {
 		if t.Masters[i].Err != nil {
-			continue
+			return nil
 		}
-		g.Go(func() error {
-			all, err := t.im.tryPieces(ctx, master.Addr, probeKey(t.Map, i), need)
-			if !all {
-				untried.Store(true)
-			}
-			if errors.Is(err, ErrPieces) {
-				return err
-			}
-			return ctx.Err()
-		})
-	}
-	err := g.Wait()
+		all, err := t.im.tryPieces(ctx, t.Map.Masters[i].Addr, probeKey(t.Map, i), need)
+		if !all {
+			untried.Store(true)
+		}
+		if errors.Is(err, ErrPieces) {
+			return err
+		}
+		return ctx.Err()
+	})
 	return !untried.Load(), err
 }
 

@@ -153,3 +153,33 @@ func randomStrings(t *testing.T, n, size int) []byte {
 	}
 	return dump.Bytes()
 }
+
+// TestManyFarMasters imports into more masters than can be asked one after another
+// within the time there is at the end: all of them are there, so nothing may count as
+// lost.
+func TestManyFarMasters(t *testing.T) {
+	const rtt = 250 * time.Millisecond
+	lc := start(t, localcluster.Options{Masters: 12})
+	g, c := behind(t, lc, 1)
+	g.Set(proxy.Plan{RTT: rtt})
+	from := time.Now()
+	im, err := pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Since(from)
+	if err := im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(randomStrings(t, 1000, 100)), rdbparse.Options{})); err != nil {
+		t.Error(err)
+	}
+	from = time.Now()
+	res, err := im.Close()
+	ended := time.Since(from)
+	if err != nil || res.Restored != 1000 || len(res.Losses) > 0 {
+		t.Errorf("%v: %+v", err, res)
+	}
+	const most = 25 * rtt // it takes 11 and 10; one master after another would take 85 and 43
+	t.Logf("the start took %.1f round trips, the end %.1f", float64(began)/float64(rtt), float64(ended)/float64(rtt))
+	if began > most || ended > most {
+		t.Errorf("that is %v and %v", began, ended)
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/rdbimport/rdbimport/slotter"
 )
@@ -79,30 +81,26 @@ func (v *Verifier) findExtra(ctx context.Context) (extraKeys, error) {
 	if v.sample != slotter.Slots {
 		return extraKeys{}, nil
 	}
-	sum := int64(0)
-	err := v.everyMaster(ctx, func(addr string) error {
+	var sum atomic.Int64
+	err := v.everyMaster(ctx, func(ctx context.Context, addr string) error {
 		dbs, err := v.databasesOf(ctx, addr)
 		for _, keys := range dbs {
-			sum += keys
+			sum.Add(keys)
 		}
 		return err
 	})
 	c := &v.counts
 	held := c.same.Load() + c.kinds[Different].Load() + c.kinds[ExpiryOff].Load() + c.kinds[Unreadable].Load()
-	return extraKeys{count: max(0, sum-held), known: err == nil}, err
+	return extraKeys{count: max(0, sum.Load()-held), known: err == nil}, err
 }
 
-func (v *Verifier) everyMaster(ctx context.Context, f func(addr string) error) error {
+// everyMaster calls f with the address of each master, for many at the same time.
+func (v *Verifier) everyMaster(ctx context.Context, f func(ctx context.Context, addr string) error) error {
 	m, err := v.cluster.Map(ctx)
 	if err != nil {
 		return err
 	}
-	for _, master := range m.Masters {
-		if err := f(master.Addr); err != nil {
-			return err
-		}
-	}
-	return nil
+	return m.EachMaster(ctx, func(ctx context.Context, i int) error { return f(ctx, m.Masters[i].Addr) })
 }
 
 // oneDatabase reports whether all keys of the dump are in one database of the target.
@@ -141,14 +139,14 @@ const scanCount = 1000
 // not have.
 func (v *Verifier) listExtra(ctx context.Context) (extraKeys, error) {
 	v.hashes.sort()
-	seen := make(map[uint64]struct{}) // SCAN may give a key twice
-	err := v.everyMaster(ctx, func(addr string) error {
+	seen := seenKeys{hashes: make(map[uint64]struct{})}
+	err := v.everyMaster(ctx, func(ctx context.Context, addr string) error {
 		dbs, err := v.databasesOf(ctx, addr)
 		if err != nil {
 			return err
 		}
 		for db := range dbs {
-			if err := v.scan(ctx, addr, db, seen); err != nil {
+			if err := v.scan(ctx, addr, db, &seen); err != nil {
 				return err
 			}
 		}
@@ -157,23 +155,40 @@ func (v *Verifier) listExtra(ctx context.Context) (extraKeys, error) {
 	return extraKeys{known: err == nil, listed: true}, err
 }
 
+// seenKeys are the hashes of keys that have been reported: SCAN may give a key twice.
+type seenKeys struct {
+	mu     sync.Mutex
+	hashes map[uint64]struct{}
+}
+
 // maxSeen bounds how many extra keys are remembered as reported.
 const maxSeen = 1 << 20
 
-func (v *Verifier) scan(ctx context.Context, addr string, db uint32, seen map[uint64]struct{}) error {
+// first reports whether a key of this hash has not been met.
+func (s *seenKeys) first(hash uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, again := s.hashes[hash]; again {
+		return false
+	}
+	if len(s.hashes) < maxSeen {
+		s.hashes[hash] = struct{}{}
+	}
+	return true
+}
+
+func (v *Verifier) scan(ctx context.Context, addr string, db uint32, seen *seenKeys) error {
 	client, cursor := v.cluster.ClientDB(addr, int(db)), uint64(0)
+	own := keyHashes{seed: v.hashes.seed} // to hash with, since others do so at the same time
 	for {
 		keys, next, err := client.Scan(ctx, cursor, "", scanCount).Result()
 		if err != nil {
 			return fmt.Errorf("%s: SCAN: %w", addr, err)
 		}
 		for _, key := range keys {
-			x := v.hashes.hash(db, nil, []byte(key))
-			if _, again := seen[x]; again || v.hashes.has(x) || !v.sampled(slotter.Slot([]byte(key))) {
+			x := own.hash(db, nil, []byte(key))
+			if v.hashes.has(x) || !v.sampled(slotter.Slot([]byte(key))) || !seen.first(x) {
 				continue
-			}
-			if len(seen) < maxSeen {
-				seen[x] = struct{}{}
 			}
 			v.found(KeyDifference{Kind: Extra, Key: []byte(key), DB: db, What: "the dump does not have it", Offset: -1})
 		}
@@ -184,15 +199,16 @@ func (v *Verifier) scan(ctx context.Context, addr string, db uint32, seen map[ui
 }
 
 // writes is how many changes all masters have counted since their last save.
-func (v *Verifier) writes(ctx context.Context) (sum int64, err error) {
-	err = v.everyMaster(ctx, func(addr string) error {
+func (v *Verifier) writes(ctx context.Context) (int64, error) {
+	var sum atomic.Int64
+	err := v.everyMaster(ctx, func(ctx context.Context, addr string) error {
 		info, err := v.cluster.Info(ctx, addr, "persistence")
 		if err != nil {
 			return err
 		}
 		n, _ := strconv.ParseInt(info["rdb_changes_since_last_save"], 10, 64)
-		sum += n
+		sum.Add(n)
 		return nil
 	})
-	return sum, err
+	return sum.Load(), err
 }

@@ -200,7 +200,7 @@ func (c *Cluster) Target() Target { return c.target }
 // Seed returns what the node that answered Connect said about itself then.
 func (c *Cluster) Seed() Server { return c.seed }
 
-// Server asks the node at addr about itself.
+// Server asks the node at addr about itself, on a fresh connection.
 func (c *Cluster) Server(ctx context.Context, addr string) (Server, error) {
 	if err := c.open(); err != nil {
 		return Server{}, err
@@ -209,10 +209,15 @@ func (c *Cluster) Server(ctx context.Context, addr string) (Server, error) {
 }
 
 func (c *Cluster) server(ctx context.Context, addr string) (Server, error) {
-	info, err := c.info(ctx, addr, "")
+	var text string
+	err := c.d.query(ctx, addr, "INFO", func(ctx context.Context, client *redis.Client) (err error) {
+		text, err = client.Info(ctx).Result()
+		return err
+	})
 	if err != nil {
 		return Server{}, err
 	}
+	info := parseInfo(text)
 	if info["redis_mode"] == "sentinel" {
 		return Server{}, &NodeError{Addr: addr, Kind: ErrNotRedis, Msg: "it is a Sentinel, which holds no data; give the address of the master"}
 	}
@@ -225,26 +230,19 @@ func (c *Cluster) Info(ctx context.Context, addr, section string) (map[string]st
 	if err := c.open(); err != nil {
 		return nil, err
 	}
-	return c.info(ctx, addr, section)
-}
-
-func (c *Cluster) info(ctx context.Context, addr, section string) (map[string]string, error) {
-	var text string
-	err := c.d.query(ctx, addr, "INFO", func(ctx context.Context, client *redis.Client) (err error) {
-		switch section {
-		case "":
-			text, err = client.Info(ctx).Result()
-		case "cluster_info":
-			text, err = client.ClusterInfo(ctx).Result()
-		default:
-			text, err = client.Info(ctx, section).Result()
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
+	var cmd *redis.StringCmd
+	switch client := c.Client(addr); section {
+	case "":
+		cmd = client.Info(ctx)
+	case "cluster_info":
+		cmd = client.ClusterInfo(ctx)
+	default:
+		cmd = client.Info(ctx, section)
 	}
-	return parseInfo(text), nil
+	if err := cmd.Err(); err != nil {
+		return nil, refusedCommand("INFO", c.d.nodeError(ctx, addr, err))
+	}
+	return parseInfo(cmd.Val()), nil
 }
 
 // Time returns the clock of the node at addr.
@@ -252,12 +250,8 @@ func (c *Cluster) Time(ctx context.Context, addr string) (time.Time, error) {
 	if err := c.open(); err != nil {
 		return time.Time{}, err
 	}
-	var now time.Time
-	err := c.d.query(ctx, addr, "TIME", func(ctx context.Context, client *redis.Client) (err error) {
-		now, err = client.Time(ctx).Result()
-		return err
-	})
-	return now, err
+	now, err := c.Client(addr).Time(ctx).Result()
+	return now, refusedCommand("TIME", c.d.nodeError(ctx, addr, err))
 }
 
 // Dial opens a connection to the node at addr, greeted and with db selected, and hands it over raw: nothing else reads or writes it, it

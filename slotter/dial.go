@@ -192,6 +192,11 @@ func (d *dialer) query(ctx context.Context, addr, command string, fn func(ctx co
 		}
 		return err
 	})
+	return refusedCommand(command, err)
+}
+
+// refusedCommand names command in err where that is what the server refused.
+func refusedCommand(command string, err error) error {
 	var node *NodeError
 	if errors.As(err, &node) && (node.Kind == nil || node.Kind == ErrNoPermission) { //nolint:errorlint // the kind itself
 		node.Msg = command + ": " + node.Msg

@@ -1,10 +1,13 @@
 package slotter
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Replica is a copy of a master.
@@ -132,6 +135,20 @@ func (m *Map) ByAddr(addr string) int {
 // ByID returns the index in Masters of the master with this node id, or -1.
 func (m *Map) ByID(id string) int {
 	return slices.IndexFunc(m.Masters, func(n Master) bool { return n.ID == id })
+}
+
+// mastersAtOnce is how many masters are asked at a time.
+const mastersAtOnce = 64
+
+// EachMaster calls do with the index of each of Masters, for many at the same time, since each of them may be far. The first error ends
+// the ctx of the other calls, and is returned when all have.
+func (m *Map) EachMaster(ctx context.Context, do func(ctx context.Context, master int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(mastersAtOnce)
+	for i := range m.Masters {
+		g.Go(func() error { return do(ctx, i) })
+	}
+	return g.Wait()
 }
 
 // addrs returns every address of the map: masters first, then replicas.

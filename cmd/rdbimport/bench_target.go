@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rdbimport/rdbimport/bench/figure"
@@ -58,29 +59,28 @@ func (b *benchmark) lookAtTarget(ctx context.Context) error {
 		return err
 	}
 	b.aimed.masters = m.Masters
-	var servers []slotter.Server
-	keys := int64(0)
-	for _, n := range m.Masters {
-		s, err := b.cluster.Server(ctx, n.Addr)
-		if err != nil {
+	servers := make([]slotter.Server, len(m.Masters))
+	var keys atomic.Int64
+	if err := m.EachMaster(ctx, func(ctx context.Context, i int) (err error) {
+		addr := m.Masters[i].Addr
+		if servers[i], err = b.cluster.Server(ctx, addr); err != nil || b.replace {
 			return err
 		}
-		servers = append(servers, s)
-		if b.replace {
-			continue
-		}
-		size, err := b.cluster.Client(n.Addr).DBSize(ctx).Result()
+		size, err := b.cluster.Client(addr).DBSize(ctx).Result()
 		if err != nil {
-			return fmt.Errorf("%s: DBSIZE: %w", n.Addr, err)
+			return fmt.Errorf("%s: DBSIZE: %w", addr, err)
 		}
-		keys += size
+		keys.Add(size)
+		return nil
+	}); err != nil {
+		return err
 	}
 	if len(servers) == 0 {
 		return pipeline.ErrNotCovered
 	}
 	b.aimed.server = oldest(servers)
-	if keys > 0 {
-		return &usageError{fmt.Sprintf("the target holds %s, and bench would write over those that the dump has too", plural(keys, "key")),
+	if n := keys.Load(); n > 0 {
+		return &usageError{fmt.Sprintf("the target holds %s, and bench would write over those that the dump has too", plural(n, "key")),
 			"name a target without keys, or let bench write over them with --on-conflict replace"}
 	}
 	return nil
