@@ -119,7 +119,7 @@ func (o Options) encoders(masters int) int {
 		return 0
 	}
 	n := min(autoEncoders, procs/2)
-	for n > 1 && o.Memory/2/int64((batchesPerLane+n)*masters*o.Lanes) < encoderBatch {
+	for n > 1 && o.Memory/2/int64((batchesPerLane+n)*masters*o.lanes()) < encoderBatch {
 		n--
 	}
 	return n

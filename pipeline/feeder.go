@@ -303,7 +303,6 @@ func (f *Feeder) handOver(m int) error {
 // nextBatch hands over the batch being filled for a master and begins one that
 // has room for size bytes, of an entry at offset.
 func (f *Feeder) nextBatch(m, size int, offset int64) error {
-	im := f.im
 	if err := f.handOver(m); err != nil {
 		return err
 	}
@@ -311,15 +310,7 @@ func (f *Feeder) nextBatch(m, size int, offset int64) error {
 	if err != nil {
 		return err
 	}
-	lanes := im.opts.Lanes
-	if lanes > 1 {
-		f.turn[m] = (f.turn[m] + 1) % lanes
-		f.lanes[m] = nil
-	}
-	if f.lanes[m] == nil {
-		f.lanes[m] = im.laneTo(place{f.routes.masters[m], f.db, f.turn[m]})
-	}
-	b.lane = f.lanes[m]
+	b.lane = f.laneFor(m)
 	b.feeder.Store(f.origin)
 	b.low.Store(offset)
 	f.filling[m] = filling{buf: b.buf, cmds: b.cmds, batch: b}

@@ -24,7 +24,7 @@ type Importer struct {
 	batchSize int
 
 	pool  chan *batch
-	depth depth
+	flow  flow
 	large *large
 
 	// encoders render what one of the Feeders scans; nil if there are none.
@@ -82,7 +82,7 @@ type Importer struct {
 
 // Batch sizes in bytes. Within these bounds the size follows from the memory
 // budget and the number of lanes. How many there are follows from the round trip too:
-// see depth.
+// see flow.
 const (
 	minBatch = 8 << 10
 	maxBatch = 256 << 10
@@ -149,7 +149,7 @@ const maxBatches = 1 << 14
 // there are to be any, each of which fills a batch for each lane. Half of the
 // budget is for commands that are larger than a batch.
 func (im *Importer) makePool(masters int) {
-	lanes := max(1, masters*im.opts.Lanes)
+	lanes := max(1, masters*im.opts.lanes())
 	half := im.opts.Memory / 2
 	im.large = newLarge(half, &im.memory)
 	im.encoders = newEncoders(im, im.opts.encoders(masters))
@@ -158,9 +158,9 @@ func (im *Importer) makePool(masters int) {
 	im.batchSize = int(min(max(room/int64(need), minBatch), maxBatch))
 	// Small keys take a quarter more than their commands.
 	size := int64(im.batchSize + im.batchSize/4)
-	im.depth.most = int(min(max(room/size, int64(2*lanes+2)), maxBatches))
+	im.flow.mostBatches = int(min(max(room/size, int64(2*lanes+2)), maxBatches))
 	im.pool = make(chan *batch, maxBatches)
-	im.growPool(im.depth.first(size, need))
+	im.growPool(im.flow.begin(im.opts, size, need))
 }
 
 // growPool adds batches until there are n. Their memory is taken only when they

@@ -16,6 +16,7 @@ type lane struct {
 	im    *Importer
 	place place
 	index int    // in Importer.lanes
+	early bool   // it is opened before there is a batch for it
 	queue *queue // batches to be sent
 
 	keys, bytes atomic.Int64 // accepted
@@ -39,6 +40,11 @@ var errNowhere = errors.New("slots without an owner")
 
 // run sends what comes, until the import ends.
 func (l *lane) run() {
+	if l.early {
+		if conn, err := l.dial(); err == nil {
+			l.serve(conn, nil)
+		}
+	}
 	for {
 		b := l.queue.take()
 		if b == nil {
@@ -85,8 +91,8 @@ func (l *lane) giveBack(b *batch, err error) {
 	l.im.redo.put(b)
 }
 
-// serve sends the batches of the queue, b first, through conn until it breaks,
-// and returns when nothing of it is left.
+// serve sends the batches of the queue, b first if it is not nil, through conn until it
+// breaks, and returns when nothing of it is left.
 func (l *lane) serve(conn net.Conn, b *batch) {
 	stop := context.AfterFunc(l.im.ctx, func() { _ = conn.Close() })
 	defer stop()
@@ -134,8 +140,11 @@ type connection struct {
 	// it is at is answered.
 	answered int64
 
-	// Of the reader: see trip.
-	trip trip
+	// Of the reader: the shortest time from the first byte written of a batch to its
+	// first reply, which is the round trip; and when the batch was written whose first
+	// reply is what arrives next, zero if that is not so.
+	trip     time.Duration
+	firstFor time.Time
 
 	// Of the reader, with Options.WaitReplicas: batches that the master has
 	// accepted and the replicas have not confirmed.
@@ -150,16 +159,25 @@ func newConnection(l *lane, conn net.Conn) *connection {
 	return c
 }
 
-// begin readies the reader for the replies to a batch of n commands.
-func (c *connection) begin(n int) {
+// begin readies the reader for the replies to a batch of n commands that was written
+// at a certain time.
+func (c *connection) begin(n int, written time.Time) {
 	c.behind.Add(-int64(n))
 	c.answered = c.replies.taken + int64(n)
+	if c.replies.from == c.replies.to {
+		c.firstFor = written
+	}
 }
 
 // arrived is called when replies have been read, before they are looked at. An
 // error says that they are not to be believed.
 func (c *connection) arrived() error {
-	now := time.Now().UnixNano()
+	at := time.Now()
+	if !c.firstFor.IsZero() {
+		c.trip = min(c.trip, at.Sub(c.firstFor))
+		c.firstFor = time.Time{}
+	}
+	now := at.UnixNano()
 	before := c.heard.Swap(now)
 	c.low.waited(time.Duration(now - before))
 	if time.Duration(now-before) > stallLimit {
@@ -307,7 +325,7 @@ func (c *connection) read() {
 		}
 		l.flying.Add(-int64(b.sent()))
 		if failed == nil {
-			c.begin(b.sent())
+			c.begin(b.sent(), b.written)
 			if failed = c.settle(b); failed != nil {
 				if p := c.broke.Load(); p != nil {
 					failed = *p

@@ -74,7 +74,7 @@ func TestLowWaterEnds(t *testing.T) {
 			sent <- nil
 		}()
 		for range batches {
-			c.begin(each)
+			c.begin(each, time.Time{})
 			for n := 0; n < each; {
 				if k := c.replies.oks(each - n); k > 0 {
 					n += k

@@ -57,7 +57,9 @@ type Options struct {
 
 	// Memory is the budget in bytes for batches; 0 is DefaultMemory.
 	Memory int64
-	// Lanes is the number of connections per master; 0 is 1.
+	// Lanes is the number of connections per master. 0 is 1, and more to masters that are
+	// far if more of them carry more. It is 1 where keys of two databases can be given
+	// one name.
 	Lanes int
 	// Encoders is the number of goroutines that render commands beside the one that
 	// scans the dump: 0 is what fits the processors and the masters, none where these
@@ -155,9 +157,6 @@ func (o Options) textLimit() int { return int(min(autoBig, o.withDefaults().Memo
 func (o Options) withDefaults() Options {
 	if o.Memory <= 0 {
 		o.Memory = DefaultMemory
-	}
-	if o.Lanes <= 0 {
-		o.Lanes = 1
 	}
 	if o.RetryTimeout <= 0 {
 		o.RetryTimeout = DefaultRetryTimeout

@@ -183,3 +183,46 @@ func TestManyFarMasters(t *testing.T) {
 		t.Errorf("that is %v and %v", began, ended)
 	}
 }
+
+// TestMoreLanes imports over a long way on which each connection carries 5 MB/s in each
+// direction, with the number of lanes left open and with one. Near, there is never more
+// than one.
+func TestMoreLanes(t *testing.T) {
+	lc := start(t, localcluster.Options{})
+	dump := randomStrings(t, 8000, 8<<10)
+	measure := func(plan proxy.Plan, lanes, feeds int) (rate float64, last int) {
+		flush(t, lc)
+		g, c := behind(t, lc, 1)
+		g.Set(plan)
+		opts := all(pipeline.ConflictReplace)
+		opts.Lanes = lanes
+		im, err := pipeline.New(t.Context(), c, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, from := im.NewFeeder(), time.Now()
+		for range feeds {
+			f.NewSource()
+			if err := f.Feed(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{})); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := f.WaitSettled(); err != nil {
+			t.Error(err)
+		}
+		took := time.Since(from)
+		res, err := im.Close()
+		if err != nil || res.Restored != int64(8000*feeds) {
+			t.Errorf("%v: %+v", err, res)
+		}
+		return float64(res.Bytes) / took.Seconds() / 1e6, res.Lanes
+	}
+	slow := proxy.Plan{RTT: 50 * time.Millisecond, Window: 128 << 10}
+	one, _ := measure(slow, 1, 2)
+	auto, lanes := measure(slow, 0, 3)
+	near, nearLanes := measure(proxy.Plan{}, 0, 5)
+	t.Logf("far: %.1f MB/s with one lane, %.1f with %d; near %.1f with %d", one, auto, lanes, near, nearLanes)
+	if auto < 1.5*one || lanes < 2 || nearLanes != 1 {
+		t.Error("more lanes should carry more where masters are far, and only there")
+	}
+}

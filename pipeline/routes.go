@@ -155,6 +155,7 @@ func (im *Importer) laneTo(p place) *lane {
 	}
 	l := newLane(im, p, len(im.lanes))
 	l.pace = im.paceOf(p.addr)
+	l.early = p.n > 0 && im.opts.Lanes == 0
 	im.lanes = append(im.lanes, l)
 	im.byPlace[p] = l
 	im.work.Go(l.run)

@@ -41,6 +41,7 @@ type Result struct {
 	// Short says that masters waited while Feeders did: the round trip asks for more
 	// in flight than Options.Memory allows.
 	Short bool
+	Lanes int // connections to each master, as it was last
 
 	Paced     int64  // times that a master was held back for its replicas
 	Failovers int64  // replicas that took the place of a master
@@ -176,7 +177,7 @@ func (im *Importer) Snapshot() Result {
 	last, m := im.draining.Load(), im.slotMap.Load()
 	im.mu.Lock()
 	res.Losses = im.lossesNow()
-	res.Short = im.depth.short
+	res.Short, res.Lanes = im.flow.short, int(im.flow.lanes.Load())
 	for _, l := range im.lanes {
 		r := byAddr[l.place.addr]
 		r.addLane(l, l.view(last))

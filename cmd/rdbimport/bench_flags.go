@@ -59,7 +59,7 @@ type benchFlags struct {
 	runs        int
 	onConflict  string
 	memory      sizeFlag
-	connections int
+	connections connectionsFlag
 	floor       sizeFlag
 	anyVersion  bool
 	output      outputFlags
@@ -114,7 +114,7 @@ func (f *benchFlags) register(fs *pflag.FlagSet) {
 	fs.IntVar(&f.runs, "runs", 3, "measure `N` times; the median is shown, with the least and the most")
 	fs.StringVar(&f.onConflict, "on-conflict", "fail", "`POLICY` for a target that holds keys: fail, or replace those of the dump's names")
 	fs.Var(&f.memory, "memory", "budget of an import for everything in flight")
-	fs.IntVar(&f.connections, "connections", 1, "`N` connections per master in an import; the floor has one")
+	fs.Var(&f.connections, "connections", "`N` connections per master in an import, or auto; the floor has one")
 	fs.Var(&f.floor, "floor", "hold so many bytes of commands for the floor, beside --memory")
 	fs.BoolVar(&f.anyVersion, "any-version", false, "read a dump of an unknown version as far as its types are known")
 	f.output.register(fs)
@@ -136,11 +136,9 @@ func (f *benchFlags) settings(fs *pflag.FlagSet, args []string, s *streams) (*be
 		return nil, valueError(fs.Lookup("runs"), fmt.Sprint(f.runs), fmt.Sprintf("it is a number from 1 to %d", mostRuns))
 	case f.onConflict != "fail" && f.onConflict != "replace":
 		return nil, valueError(fs.Lookup("on-conflict"), f.onConflict, "it is fail or replace")
-	case f.connections < 1 || f.connections > mostConnection:
-		return nil, valueError(fs.Lookup("connections"), fmt.Sprint(f.connections), fmt.Sprintf("it is a number from 1 to %d", mostConnection))
 	}
 	set := &benchSettings{
-		runs: f.runs, replace: f.onConflict == "replace", memory: f.memory.bytes, connections: f.connections,
+		runs: f.runs, replace: f.onConflict == "replace", memory: f.memory.bytes, connections: int(f.connections),
 		floor: f.floor.bytes, anyVersion: f.anyVersion, output: f.output,
 	}
 	if err := set.arguments(args); err != nil {

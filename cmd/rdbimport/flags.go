@@ -31,7 +31,7 @@ type importFlags struct {
 	anyVersion  bool
 	memory      sizeFlag
 	big         sizeFlag
-	connections int
+	connections connectionsFlag
 	retry       time.Duration
 	careful     carefulFlags
 	output      outputFlags
@@ -62,8 +62,8 @@ type settings struct {
 }
 
 const (
-	leastMemory    = 1 << 20
-	mostConnection = 64
+	leastMemory     = 1 << 20
+	mostConnections = 64
 )
 
 func newImportFlags() *importFlags {
@@ -87,7 +87,7 @@ func (f *importFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.modules, "allow-modules", false, "send values of modules to Redis 6.0 and older too: they exit without the module")
 	fs.Var(&f.memory, "memory", "budget for everything in flight")
 	fs.Var(&f.big, "big-value", "a value above it is written in pieces into a temporary key, which then gets the name (1 MiB for lists, sets and hashes, 4 MiB for others, if --memory allows)")
-	fs.IntVar(&f.connections, "connections", 1, "`N` connections per master")
+	fs.Var(&f.connections, "connections", "`N` connections per master; auto is 1, and up to 8 to masters that are far, if that is faster")
 	fs.DurationVar(&f.retry, "retry-timeout", pipeline.DefaultRetryTimeout, "how long a master may accept nothing before the import stops")
 	f.careful.register(fs)
 	f.output.register(fs)
@@ -169,14 +169,11 @@ func (f *importFlags) pipeline(fs *pflag.FlagSet, set *settings) error {
 	if fs.Changed("db-prefix") && f.dbPrefix == "" {
 		return valueError(fs.Lookup("db-prefix"), "", "it is empty")
 	}
-	if f.connections < 1 || f.connections > mostConnection {
-		return valueError(fs.Lookup("connections"), fmt.Sprint(f.connections), fmt.Sprintf("it is a number from 1 to %d", mostConnection))
-	}
 	if f.retry <= 0 {
 		return valueError(fs.Lookup("retry-timeout"), f.retry.String(), "it must be more than nothing")
 	}
 	set.pipeline = pipeline.Options{
-		Conflict: conflict, Databases: dbs, Memory: f.memory.bytes, BigValue: f.big.bytes, Lanes: f.connections, RetryTimeout: f.retry,
+		Conflict: conflict, Databases: dbs, Memory: f.memory.bytes, BigValue: f.big.bytes, Lanes: int(f.connections), RetryTimeout: f.retry,
 		SkipDamaged: f.onError == "skip", DropFieldTTL: f.dropTTL, AllowModules: f.modules,
 	}
 	return nil

@@ -29,6 +29,7 @@ type jsonSummary struct {
 	Failovers        int64        `json:"failovers"`
 	Paced            int64        `json:"paced"`                // times that a master was held back for its replicas
 	PeakMemoryBytes  int64        `json:"peak_memory_bytes"`    // of all that --memory is the budget for
+	Connections      int          `json:"connections"`          // to each master, in the end
 	LimitedBy        *jsonLimit   `json:"limited_by,omitempty"` // absent if nothing was imported
 	FunctionsLoaded  int64        `json:"functions_loaded"`
 	ScriptsLoaded    int64        `json:"scripts_loaded"`
@@ -45,8 +46,8 @@ type jsonSummary struct {
 	ExitCode int    `json:"exit_code,omitempty"`
 }
 
-// jsonLimit says what took the largest share of the time: source, scan, masters
-// or limit.
+// jsonLimit says what took the largest share of the time: source, scan, masters,
+// round trip or limit.
 type jsonLimit struct {
 	Name  string  `json:"name"`
 	Share float64 `json:"share"` // of 1
@@ -100,7 +101,7 @@ func writeJSON(w io.Writer, s *summary) {
 		KeysFiltered: s.Filtered, KeysFailed: s.Failed, KeysUnsettled: s.Unsettled, KeysBig: s.Big,
 		KeysBefore: s.before.Keys, KeysEvicted: s.evicted(),
 		BytesRead: s.bytesRead, DurationSeconds: rounded(s.duration.Seconds()),
-		Retries: s.Retries, Redirects: s.Redirects, Reconnects: s.Reconnects, Failovers: s.Failovers, Paced: s.Paced, PeakMemoryBytes: s.PeakMemory + s.ahead,
+		Retries: s.Retries, Redirects: s.Redirects, Reconnects: s.Reconnects, Failovers: s.Failovers, Paced: s.Paced, PeakMemoryBytes: s.PeakMemory + s.ahead, Connections: s.Lanes,
 		FunctionsLoaded: s.Functions, ScriptsLoaded: s.Scripts, ModuleAuxSkipped: s.ModuleAux,
 		Checksum: s.checksum.String(), Sources: []jsonSource{}, Masters: []jsonMaster{}, Errors: jsonErrors(s.refusals()), Losses: []jsonLoss{}, ExitCode: s.code,
 	}

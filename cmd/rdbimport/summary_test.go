@@ -74,7 +74,7 @@ func TestSummaryJSON(t *testing.T) {
 	var b bytes.Buffer
 	writeJSON(&b, s)
 	want := `{"keys_read":1000000,"keys_restored":900000,"keys_existing":50000,"keys_expired":30000,"keys_filtered":10000,"keys_failed":10000,"keys_unsettled":0,"keys_big":0,"keys_before":0,"keys_evicted":0,` +
-		`"bytes_read":276000000,"duration_seconds":4,"retries":3,"redirects":0,"reconnects":0,"failovers":0,"paced":0,"peak_memory_bytes":0,"limited_by":{"name":"masters","share":0.71},` +
+		`"bytes_read":276000000,"duration_seconds":4,"retries":3,"redirects":0,"reconnects":0,"failovers":0,"paced":0,"peak_memory_bytes":0,"connections":0,"limited_by":{"name":"masters","share":0.71},` +
 		`"functions_loaded":1,"scripts_loaded":0,"module_aux_skipped":0,"checksum":"ok",` +
 		`"sources":[{"name":"a.rdb","keys_read":990000,"bytes_read":270000000,"checksum":"ok","duration_seconds":3.9},` +
 		`{"name":"-","keys_read":10000,"bytes_read":6000000,"checksum":"unchecked","duration_seconds":0.1}],"masters":[{"addr":"10.0.0.1:7001","id":"aa","keys":333412,"bytes":94100000},` +

@@ -77,7 +77,8 @@ func (f *verifyFlags) registerVerify(fs *pflag.FlagSet) {
 	fs.StringVar(&f.dbPrefix, "db-prefix", "", "the same, with `TEXT` before each name: 'db%d:'")
 	fs.BoolVar(&f.anyVersion, "any-version", false, "read a dump of an unknown version as far as its types are known")
 	fs.Var(&f.memory, "memory", "budget for everything in flight")
-	fs.IntVar(&f.connections, "connections", 1, "`N` connections per master")
+	f.connections = 1
+	fs.Var(&f.connections, "connections", "`N` connections per master; auto is 1")
 	f.output.register(fs)
 	f.access.register(fs)
 	for name, ex := range map[string]string{
