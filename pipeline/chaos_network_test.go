@@ -54,7 +54,7 @@ func TestBadNetwork(t *testing.T) {
 		fewest int // faults
 	}{
 		{"cuts", proxy.Plan{Faults: cuts, Up: 200 << 10, Down: 10 << 10, RTT: 2 * time.Millisecond}, 20},
-		{"silence", proxy.Plan{Faults: []proxy.Fault{proxy.Silence}, Up: 5 << 20, Down: 250 << 10}, 1},
+		{"silence", proxy.Plan{Faults: []proxy.Fault{proxy.Silence}, Up: 2 << 20, Down: 100 << 10}, 1},
 		{"delay", proxy.Plan{RTT: 100 * time.Millisecond}, 0},
 	}
 	const n = 100_000
