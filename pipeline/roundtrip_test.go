@@ -89,11 +89,11 @@ func steadyRate(t *testing.T, c *slotter.Cluster, dump []byte, n int) float64 {
 	return float64(last-first) / to.Sub(from).Seconds()
 }
 
-// TestDepth imports into a cluster that is near, with a large budget, and into one so
-// far away that a small budget cannot keep it busy. Near, no more may be in flight than
-// always is; far away as much as the budget has, and the result says where that is not
-// enough.
-func TestDepth(t *testing.T) {
+// TestRoundTripDepth imports into a cluster that is near, with a large budget, and into
+// one so far away that a small budget cannot keep it busy. Near, no more may be in flight
+// than always is; far away as much as the budget has, and the result says where that is
+// not enough.
+func TestRoundTripDepth(t *testing.T) {
 	const small, large = 32 << 20, 512 << 20
 	lc := start(t, localcluster.Options{})
 	dump := randomStrings(t, 4000, 8<<10)
@@ -154,10 +154,10 @@ func randomStrings(t *testing.T, n, size int) []byte {
 	return dump.Bytes()
 }
 
-// TestManyFarMasters imports into more masters than can be asked one after another
-// within the time there is at the end: all of them are there, so nothing may count as
-// lost.
-func TestManyFarMasters(t *testing.T) {
+// TestRoundTripMasters imports into many masters that are far, which are asked at the
+// same time: the time there is at the end would not be enough for each of a hundred, and
+// nothing may count as lost that is there.
+func TestRoundTripMasters(t *testing.T) {
 	const rtt = 250 * time.Millisecond
 	lc := start(t, localcluster.Options{Masters: 12})
 	g, c := behind(t, lc, 1)
@@ -184,10 +184,9 @@ func TestManyFarMasters(t *testing.T) {
 	}
 }
 
-// TestMoreLanes imports over a long way on which each connection carries 5 MB/s in each
-// direction, with the number of lanes left open and with one. Near, there is never more
-// than one.
-func TestMoreLanes(t *testing.T) {
+// TestRoundTripLanes imports over a long way on which each connection carries 5 MB/s,
+// with the number of lanes left open and with one. Near, there is never more than one.
+func TestRoundTripLanes(t *testing.T) {
 	lc := start(t, localcluster.Options{})
 	dump := randomStrings(t, 8000, 8<<10)
 	measure := func(plan proxy.Plan, lanes, feeds int) (rate float64, last int) {
