@@ -56,6 +56,8 @@ func TestBadNetwork(t *testing.T) {
 		{"cuts", proxy.Plan{Faults: cuts, Up: 200 << 10, Down: 10 << 10, RTT: 2 * time.Millisecond}, 20},
 		{"silence", proxy.Plan{Faults: []proxy.Fault{proxy.Silence}, Up: 2 << 20, Down: 100 << 10}, 1},
 		{"delay", proxy.Plan{RTT: 100 * time.Millisecond}, 0},
+		// So far and narrow that more lanes are tried, and these are cut as well.
+		{"far", proxy.Plan{Faults: cuts, Up: 1 << 20, Down: 100 << 10, RTT: 30 * time.Millisecond, Window: 64 << 10}, 3},
 	}
 	const n = 100_000
 	dump := numbered(t, n)
@@ -70,12 +72,15 @@ func TestBadNetwork(t *testing.T) {
 				if tt.name == "silence" {
 					opts.RetryTimeout = 12 * time.Second // a third of it may pass in silence
 				}
+				if tt.name == "far" {
+					opts.Memory = 4 << 20 // less than the dump
+				}
 				r := begin(t, c, dump, opts, early)
 				g.Set(tt.plan) // from here on
 				close(early.open)
 				res := r.complete(n)
 				made, faulty := g.Counts()
-				t.Logf("%d connections, %d of them with a fault", made, faulty)
+				t.Logf("%d connections, %d of them with a fault, %d lanes in the end", made, faulty, res.Lanes)
 				if faulty < tt.fewest {
 					t.Errorf("%d faults in %d connections", faulty, made)
 				}
