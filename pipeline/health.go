@@ -17,10 +17,12 @@ const (
 	// silenceLimit is for how long a master may leave commands unanswered before
 	// it is probed.
 	silenceLimit = 2 * time.Second
-	// stallLimit is the silence after which replies are believed only once the
-	// other nodes say that the master is still one. It is below any sensible
-	// cluster-node-timeout, after which a replica takes over.
+	// stallLimit is the silence, beyond a round trip, after which replies are
+	// believed only once the other nodes say that the master is still one. It is
+	// below any sensible cluster-node-timeout, after which a replica takes over.
 	stallLimit = 500 * time.Millisecond
+	// mostNatural is the longest round trip that is taken for one.
+	mostNatural = time.Second
 	// probeTimeout bounds one probe.
 	probeTimeout = 3 * time.Second
 	// deadLimit is for how long nothing may move on a connection to a master that

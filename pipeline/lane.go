@@ -172,7 +172,7 @@ func (c *connection) begin(n int, written time.Time) {
 // arrived is called when replies have been read, before they are looked at. An
 // error says that they are not to be believed.
 func (c *connection) arrived() error {
-	at := time.Now()
+	at, limit := time.Now(), stallLimit+c.natural()
 	if !c.firstFor.IsZero() {
 		c.trip = min(c.trip, at.Sub(c.firstFor))
 		c.firstFor = time.Time{}
@@ -180,10 +180,19 @@ func (c *connection) arrived() error {
 	now := at.UnixNano()
 	before := c.heard.Swap(now)
 	c.low.waited(time.Duration(now - before))
-	if time.Duration(now-before) > stallLimit {
+	if time.Duration(now-before) > limit {
 		return c.confirm()
 	}
 	return nil
+}
+
+// natural is how long a master is silent without having stopped: where everything
+// that was on its way has been answered, the next answer is a round trip away.
+func (c *connection) natural() time.Duration {
+	if c.trip > mostNatural { // or nothing is known of it
+		return 0
+	}
+	return c.trip
 }
 
 // expect is called before replies are read.
