@@ -210,6 +210,10 @@ func b2i(b bool) int64 {
 	return 0
 }
 
+// beforeExpiry is how long after its dump is made a value expires whose import has to
+// have begun by then, on a busy machine too.
+const beforeExpiry = 4 * time.Second
+
 // TestBigExpiresMeanwhile imports values that expire while they are written: they
 // count as expired, and what is there stays as it was.
 func TestBigExpiresMeanwhile(t *testing.T) {
@@ -221,8 +225,9 @@ func TestBigExpiresMeanwhile(t *testing.T) {
 		if policy == pipeline.ConflictReplace {
 			must(t, n, "SET", "large", "is there")
 		}
-		at := time.Now().Add(1500 * time.Millisecond)
-		dump := oneKey(t, dataset.TypeHash, "large", pieceKinds[4].value(30_000), at.UnixMilli())
+		value := pieceKinds[4].value(30_000)
+		at := time.Now().Add(beforeExpiry)
+		dump := oneKey(t, dataset.TypeHash, "large", value, at.UnixMilli())
 		g := part(dump, 0.9)
 		r := begin(t, c, dump, pieces(policy), g)
 		inPieces(t, lc)
@@ -252,7 +257,7 @@ func TestBigFieldsExpireMeanwhile(t *testing.T) {
 			c, n := connect(t, lc.URL()), lc.Nodes()[0]
 			for every, policy := range map[int]pipeline.Conflict{1: pipeline.ConflictFail, 10: pipeline.ConflictReplace} {
 				flush(t, lc)
-				soon := time.Now().Add(1500 * time.Millisecond)
+				soon := time.Now().Add(beforeExpiry)
 				var fields []dataset.Field
 				for i, name := range manyTexts("field", 30_000) {
 					f := dataset.Field{Name: name, Value: []byte("value")}
