@@ -27,6 +27,7 @@ type lane struct {
 	laneState
 
 	// Of the writer.
+	greeted time.Duration // a round trip, as it was when the connection was made
 	scratch []byte
 	bufs    net.Buffers
 }
@@ -78,8 +79,14 @@ func (l *lane) dial() (net.Conn, error) {
 	if err := l.im.checkRun(ctx, l.place.addr); err != nil {
 		return nil, err
 	}
-	return l.im.cluster.Dial(ctx, l.place.addr, int(l.place.db))
+	from := time.Now()
+	conn, err := l.im.cluster.Dial(ctx, l.place.addr, int(l.place.db))
+	l.greeted = time.Since(from) / greetingTrips
+	return conn, err
 }
+
+// greetingTrips is how many round trips it takes, at the least, to connect and greet.
+const greetingTrips = 3
 
 // giveBack returns a batch whose commands are not settled to be sent again, here
 // or elsewhere, because of err.
@@ -97,6 +104,7 @@ func (l *lane) serve(conn net.Conn, b *batch) {
 	stop := context.AfterFunc(l.im.ctx, func() { _ = conn.Close() })
 	defer stop()
 	c := newConnection(l, conn)
+	c.trip = l.greeted
 	l.conn.Store(c)
 	defer l.conn.Store(nil)
 	l.im.memory.add(replyBuffer)
@@ -140,8 +148,8 @@ type connection struct {
 	// it is at is answered.
 	answered int64
 
-	// Of the reader: the shortest time from the first byte written of a batch to its
-	// first reply, which is the round trip; and when the batch was written whose first
+	// Of the reader: the round trip, which is the shortest time from the first byte
+	// written of a batch to its first reply, or what it took to connect; and when the batch was written whose first
 	// reply is what arrives next, zero if that is not so.
 	trip     time.Duration
 	firstFor time.Time
