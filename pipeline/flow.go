@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"math"
 	"sync/atomic"
 	"time"
 )
@@ -144,13 +143,10 @@ func (o Options) lanes() int {
 	return max(o.Lanes, 1)
 }
 
-// noTrip is the round trip of a connection that has carried nothing.
-const noTrip = time.Duration(math.MaxInt64)
-
 // timed notes how long b took, whose replies have all come.
 func (c *connection) timed(b *batch) {
 	l, now := c.lane, time.Now()
-	if !b.given.IsZero() && c.trip != noTrip { // sent for the first time
+	if !b.given.IsZero() { // sent for the first time
 		l.im.flow.answered(now.Sub(b.given), c.trip)
 	}
 	b.given = time.Time{}

@@ -160,7 +160,7 @@ type connection struct {
 }
 
 func newConnection(l *lane, conn net.Conn) *connection {
-	c := &connection{lane: l, conn: conn, flight: newQueue(), written: make(chan struct{}), broken: make(chan struct{}), low: newLowWater(conn), trip: noTrip}
+	c := &connection{lane: l, conn: conn, flight: newQueue(), written: make(chan struct{}), broken: make(chan struct{}), low: newLowWater(conn)}
 	c.replies = newReplyReader(conn)
 	c.replies.expect, c.replies.arrived = c.expect, c.arrived
 	c.heard.Store(time.Now().UnixNano())
@@ -197,7 +197,7 @@ func (c *connection) arrived() error {
 // natural is how long a master is silent without having stopped: where everything
 // that was on its way has been answered, the next answer is a round trip away.
 func (c *connection) natural() time.Duration {
-	if c.trip > mostNatural { // or nothing is known of it
+	if c.trip > mostNatural {
 		return 0
 	}
 	return c.trip
