@@ -41,13 +41,12 @@ var errNowhere = errors.New("slots without an owner")
 
 // run sends what comes, until the import ends.
 func (l *lane) run() {
-	if l.early {
-		if conn, err := l.dial(); err == nil {
-			l.serve(conn, nil)
-		}
-	}
-	for {
+	for l.im.ctx.Err() == nil {
 		b := l.queue.take()
+		if b == nil && l.early {
+			l.wait()
+			continue
+		}
 		if b == nil {
 			select {
 			case <-l.queue.ready:
@@ -71,6 +70,29 @@ func (l *lane) run() {
 		l.serve(conn, b)
 	}
 }
+
+// wait serves what comes to a lane that is opened before there is a batch for it, until
+// the connection breaks; or waits for a while if it is not to be had, or the lane not
+// wanted any more.
+func (l *lane) wait() {
+	if int(l.im.flow.lanes.Load()) > l.place.n {
+		if conn, err := l.dial(); err == nil {
+			l.serve(conn, nil)
+			return
+		}
+	}
+	pause := time.NewTimer(earlyPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-l.queue.ready:
+	case <-l.im.ctx.Done():
+	}
+}
+
+// earlyPause is how long a lane waits until it is looked at again whether it is wanted
+// or to be had.
+const earlyPause = 250 * time.Millisecond
 
 // dial opens a connection, and finds out whether the master is the process that
 // it was.
