@@ -15,7 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// libraries are the function libraries and scripts that an import has loaded.
+// libraries are the function libraries and scripts that have been met.
 type libraries struct {
 	mu   sync.Mutex
 	seen map[[sha1.Size]byte]bool
@@ -127,7 +127,7 @@ func (im *Importer) loadFunction(ctx context.Context, addr, name, code string) e
 	if err == nil || !strings.Contains(err.Error(), "already exists") {
 		return err
 	}
-	same, lerr := sameLibrary(ctx, client, name, code)
+	same, _, lerr := findLibrary(ctx, client, name, code)
 	switch {
 	case lerr != nil:
 		return lerr
@@ -139,12 +139,13 @@ func (im *Importer) loadFunction(ctx context.Context, addr, name, code string) e
 	return &ConflictError{Key: []byte("function library " + name), Addr: addr, Reason: "its code differs (" + err.Error() + ")"}
 }
 
-func sameLibrary(ctx context.Context, client *redis.Client, name, code string) (bool, error) {
+// findLibrary reports whether a server has a library of that name, and with that code.
+func findLibrary(ctx context.Context, client *redis.Client, name, code string) (same, there bool, err error) {
 	libs, err := client.FunctionList(ctx, redis.FunctionListQuery{LibraryNamePattern: globQuote(name), WithCode: true}).Result()
-	if err != nil {
-		return false, err
+	if err != nil || len(libs) != 1 {
+		return false, false, err
 	}
-	return len(libs) == 1 && libs[0].Code == code, nil
+	return libs[0].Code == code, true, nil
 }
 
 // globQuote makes a pattern that fits name alone.

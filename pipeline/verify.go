@@ -79,20 +79,22 @@ const (
 	ExpiryOff                        // it has the value, but another expiry
 	Unreadable                       // the target, or the dump, does not let it be compared
 	Extra                            // the dump does not have the key
+	Function                         // a function library is not on every master as it is in the dump
 )
 
-var differenceNames = [...]string{"missing", "different", "expiry", "unreadable", "extra"}
+var differenceNames = [...]string{"missing", "different", "expiry", "unreadable", "extra", "function"}
 
 // String returns the name of the kind in one word.
 func (k DifferenceKind) String() string { return differenceNames[k] }
 
-// A KeyDifference is one key that is not the same in dump and target.
+// A KeyDifference is one key, or one function library, that is not the same in dump
+// and target.
 type KeyDifference struct {
 	Kind   DifferenceKind
-	Key    []byte // on the target: with its prefix, if there is one
+	Key    []byte // on the target: with its prefix, if there is one; or the library's name
 	DB     uint32 // on the target
 	What   string // in words
-	Offset int64  // of the key's record in the dump, -1 for an extra one
+	Offset int64  // of its record in the dump, -1 for an extra key
 }
 
 // A VerifyResult counts what became of the keys of the dump. Read is the sum of
@@ -111,6 +113,10 @@ type VerifyResult struct {
 	Extra                   int64
 	ExtraKnown, ExtraListed bool
 
+	// Functions is the number of function libraries in the dump, FunctionsDiffer that
+	// of those which some master does not have as they are there.
+	Functions, FunctionsDiffer int64
+
 	// Changes is how many writes the target has had meanwhile, at the least.
 	Changes int64
 	// Touched tells that the reading has reset the idle times of the keys.
@@ -119,9 +125,9 @@ type VerifyResult struct {
 	Unsettled             int64 // met, but not compared, because it was stopped
 }
 
-// Differences is the number of keys that differ.
+// Differences is the number of keys and function libraries that differ.
 func (r *VerifyResult) Differences() int64 {
-	return r.Missing + r.Different + r.ExpiryOff + r.Unreadable + r.Extra
+	return r.Missing + r.Different + r.ExpiryOff + r.Unreadable + r.Extra + r.FunctionsDiffer
 }
 
 // A Verifier compares entries with what a cluster holds. Check, NewSource and
@@ -145,6 +151,7 @@ type Verifier struct {
 	redo    chan *verifyBatch
 	feed    verifyFeed
 	hashes  *keyHashes // nil if extra keys are not listed
+	libs    libraries
 
 	foundMu sync.Mutex
 	counts  verifyCounts
@@ -160,7 +167,8 @@ type Verifier struct {
 // verifyCounts are the counts of a VerifyResult while they grow.
 type verifyCounts struct {
 	read, same, expired, filtered, skipped atomic.Int64
-	kinds                                  [Extra + 1]atomic.Int64
+	kinds                                  [Function + 1]atomic.Int64
+	functions                              atomic.Int64
 	redirects, reconnects                  atomic.Int64
 }
 
@@ -270,6 +278,7 @@ func (v *Verifier) Snapshot() VerifyResult {
 		Read: c.read.Load(), Same: c.same.Load(), Expired: c.expired.Load(), Filtered: c.filtered.Load(), Skipped: c.skipped.Load(),
 		Missing: c.kinds[Missing].Load(), Different: c.kinds[Different].Load(), ExpiryOff: c.kinds[ExpiryOff].Load(),
 		Unreadable: c.kinds[Unreadable].Load(), Extra: c.kinds[Extra].Load(),
+		Functions: c.functions.Load(), FunctionsDiffer: c.kinds[Function].Load(),
 		Touched: v.touched.Load(), Redirects: c.redirects.Load(), Reconnects: c.reconnects.Load(),
 	}
 }

@@ -102,10 +102,14 @@ func (v *Verifier) Check(sc *rdbparse.Scanner) error {
 	defer v.Flush()
 	for sc.Next() {
 		e := sc.Entry()
-		if e.Record != rdbparse.RecordKey {
-			continue
+		var err error
+		switch e.Record {
+		case rdbparse.RecordKey:
+			err = v.checkKey(sc)
+		case rdbparse.RecordFunction:
+			err = v.checkFunction(e)
 		}
-		if err := v.checkKey(sc); err != nil {
+		if err != nil {
 			v.fail(err)
 			return err
 		}

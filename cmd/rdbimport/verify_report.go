@@ -22,9 +22,9 @@ const firstDifferences = 10
 type jsonDifference struct {
 	Key    string `json:"key"`
 	DB     uint32 `json:"db"`
-	Kind   string `json:"kind"` // missing, different, expiry, unreadable or extra
+	Kind   string `json:"kind"` // missing, different, expiry, unreadable, extra or function
 	What   string `json:"what"`
-	Offset int64  `json:"offset"` // of the key in the dump, -1 for an extra one
+	Offset int64  `json:"offset"` // of the record in the dump, -1 for an extra key
 }
 
 // A differenceLog writes down differences, and keeps the first.
@@ -87,7 +87,7 @@ type verifyReport struct {
 	imported  *summary // by the same run, nil without
 }
 
-// differences is how many keys differ. After an import those that only the target
+// differences is how many keys and function libraries differ. After an import those that only the target
 // has are none: it may have held them before.
 func (p *verifyReport) differences() int64 {
 	if p.imported != nil {
@@ -126,7 +126,14 @@ func (p *verifyReport) describe(err error) string {
 	if p.imported == nil {
 		of += p.Extra
 	}
-	text := fmt.Sprintf("%v: %s of %s", err, formatCount(p.differences()), plural(of, "key"))
+	var parts []string
+	if keys := p.differences() - p.FunctionsDiffer; keys > 0 {
+		parts = append(parts, fmt.Sprintf("%s of %s", formatCount(keys), plural(of, "key")))
+	}
+	if n := p.FunctionsDiffer; n > 0 {
+		parts = append(parts, fmt.Sprintf("%s of %s", formatCount(n), plural(p.Functions, "function library")))
+	}
+	text := fmt.Sprintf("%v: %s", err, strings.Join(parts, ", "))
 	if p.imported != nil && p.imported.Failed > 0 {
 		text += fmt.Sprintf(" (the import refused %s)", plural(p.imported.Failed, "key"))
 	}
@@ -175,6 +182,8 @@ func (p *verifyReport) write(w io.Writer) {
 	default:
 		line("extra keys", "not counted")
 	}
+	count("function libraries", p.Functions, false)
+	count("  not as in the dump", p.FunctionsDiffer, p.Functions > 0)
 	count("redirects", p.Redirects, false)
 	speed := func(n int64) int64 { return int64(perSecond(n, p.duration)) }
 	line("duration", fmt.Sprintf("%s, %s keys/s, %s MB/s", formatDuration(p.duration), formatCount(speed(p.Read)), formatMB(speed(p.bytesRead))))
@@ -220,6 +229,8 @@ type jsonVerify struct {
 	KeysUnsettled   int64            `json:"keys_unsettled"`
 	KeysExtra       *int64           `json:"keys_extra"` // null if not known
 	ExtraListed     bool             `json:"extra_listed"`
+	Functions       int64            `json:"functions"`
+	FunctionsDiffer int64            `json:"functions_different"`
 	TargetChanges   int64            `json:"target_changes"`
 	IdleTimesReset  bool             `json:"idle_times_reset"`
 	BytesRead       int64            `json:"bytes_read"`
@@ -237,7 +248,7 @@ func (p *verifyReport) object(log *differenceLog) *jsonVerify {
 	j := &jsonVerify{
 		KeysRead: p.Read, KeysSame: p.Same, KeysExpired: p.Expired, KeysFiltered: p.Filtered, KeysSkipped: p.Skipped,
 		KeysMissing: p.Missing, KeysDifferent: p.Different, KeysExpiry: p.ExpiryOff, KeysUnreadable: p.Unreadable, KeysUnsettled: p.Unsettled,
-		ExtraListed: p.ExtraListed, TargetChanges: p.Changes, IdleTimesReset: p.Touched,
+		ExtraListed: p.ExtraListed, Functions: p.Functions, FunctionsDiffer: p.FunctionsDiffer, TargetChanges: p.Changes, IdleTimesReset: p.Touched,
 		BytesRead: p.bytesRead, DurationSeconds: rounded(p.duration.Seconds()), Redirects: p.Redirects, Reconnects: p.Reconnects,
 		Checksum: p.checksum.String(), Differences: []jsonDifference{}, ExitCode: p.code,
 	}
