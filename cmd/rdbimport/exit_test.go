@@ -58,6 +58,7 @@ func TestExitCodeAndHint(t *testing.T) {
 		{fmt.Errorf("%w: x", errLost), 4, "--on-conflict skip"},
 		{fmt.Errorf("%w: x", errEvicted), 4, "make room"},
 		{fmt.Errorf("%w: x", errCheckpoint), 1, "delete"},
+		{fmt.Errorf("%w (process 1)", errInUse), 1, "wait"},
 		{begun(fmt.Errorf("%w: x", errCheckpoint)), 1, "delete"},
 		{fmt.Errorf("%w: x", pipeline.ErrFewReplicas), 1, "--wait-replicas"},
 		{&begunError{err: errInterrupted, resumes: true}, 130, "from the checkpoint"},

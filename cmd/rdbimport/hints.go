@@ -33,6 +33,7 @@ var hintTable = []struct {
 	{errLost, hintRepair + ": it puts back what is missing, and leaves what is there"},
 	{errEvicted, "raise maxmemory or make room, then " + hintRepair + ": it puts back what is missing"},
 	{errCheckpoint, "delete the checkpoint's file to begin anew, or name another one with --checkpoint"},
+	{errInUse, "wait until it has ended, or stop it; another import needs another file"},
 	{pipeline.ErrFewReplicas, "add replicas, or ask for fewer: --wait-replicas 0 waits for none"},
 	{errTypes, "without --check everything else is imported, and this is counted as refused (exit code 4)"},
 	{pipeline.ErrDatabases, "--db N imports one of them, --merge-dbs puts all into one, --db-prefix 'db%d:' does so with the number before each name"},

@@ -59,6 +59,7 @@ type importRun struct {
 	sum     summary
 
 	keep    *checkpointer // nil without --checkpoint
+	unlock  func()        // lets others have the checkpoint, nil without one
 	from    *checkpoint   // to go on from, nil to begin
 	refused *refusalLog   // nil without --errors
 	spool   *source.Spool // nil without --spool
@@ -233,6 +234,9 @@ func (r *importRun) close() {
 		_ = r.cluster.Close()
 	}
 	r.refused.close(r.con.warn)
+	if r.unlock != nil {
+		r.unlock()
+	}
 }
 
 func (r *importRun) closeInputs() {

@@ -38,6 +38,7 @@ import (
 //	interrupt FILE ARG... see interrupted
 //	hold FILE ARG...      see held
 //	halt SIGNAL ARG...    see halted
+//	twice FILE ARG...     see twice
 //	midvalue FILE N ARG...  see inMidValue
 //	spooled FILE ARG...   see spooled
 //	ctrlc TEXT ARG...     see groupInterrupted
@@ -75,6 +76,7 @@ func TestScripts(t *testing.T) {
 			"interrupt": interrupted,
 			"hold":      held,
 			"halt":      halted,
+			"twice":     twice,
 			"midvalue":  inMidValue,
 			"spooled":   spooled,
 			"ctrlc":     groupInterrupted,

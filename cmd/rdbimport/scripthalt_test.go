@@ -81,6 +81,24 @@ func halted(ts *testscript.TestScript, _ bool, args []string) {
 	p.wait(ts)
 }
 
+// twice runs rdbimport until it has written its checkpoint, then a second time
+// beside it, to its end, and kills the first.
+//
+//	twice CHECKPOINT ARG...
+func twice(ts *testscript.TestScript, _ bool, args []string) {
+	file := ts.MkAbs(args[0])
+	p := startProgram(ts, nil, args[1:], "")
+	defer p.kill()
+	err := p.until(func() bool {
+		_, _, ok := checkpointSays(file)
+		return ok
+	})
+	if err != nil {
+		ts.Fatalf("%v\n%s", err, p.stderr.String())
+	}
+	startProgram(ts, nil, args[1:], "").wait(ts)
+}
+
 // inMidValue runs rdbimport until a key in which a value is collected, and which
 // its checkpoint names, has MEMBERS members or fields on the target, and kills it.
 //

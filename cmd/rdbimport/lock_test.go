@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// TestLockCheckpoint has many try for one lock, again and again: never do two have it,
+// and the last leaves no file.
+func TestLockCheckpoint(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "ck")
+	var work sync.WaitGroup
+	var holders, got, refused atomic.Int64
+	for range 8 {
+		work.Go(func() {
+			for got.Load() < 2000 {
+				unlock, err := lockCheckpoint(name)
+				if err != nil {
+					if !errors.Is(err, errInUse) {
+						t.Error(err)
+					}
+					refused.Add(1)
+					continue
+				}
+				if n := holders.Add(1); n != 1 {
+					t.Errorf("%d hold it", n)
+				}
+				got.Add(1)
+				holders.Add(-1)
+				unlock()
+			}
+		})
+	}
+	work.Wait()
+	if refused.Load() == 0 {
+		t.Error("nobody was refused")
+	}
+	if left, _ := filepath.Glob(name + "*"); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestLockNowhere expects that what cannot be locked holds nothing up: it is the
+// checkpoint itself that cannot be written then.
+func TestLockNowhere(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "taken.lock"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"none/ck", "taken"} {
+		unlock, err := lockCheckpoint(filepath.Join(dir, name))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		unlock()
+	}
+}
