@@ -128,8 +128,11 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 	im.started = time.Now()
 	im.makePool(len(m.Masters))
 	im.install(m)
+	var pieces sync.WaitGroup
+	pieces.Go(func() { im.warnPieces(ctx, m) })
 	im.warnEviction(ctx, m)
 	im.evictedBefore = im.evictedKeys(ctx)
+	pieces.Wait()
 	for _, s := range im.target.servers {
 		im.runIDs[s.Addr] = s.RunID
 	}

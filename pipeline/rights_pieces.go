@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -108,11 +110,36 @@ func (im *Importer) tryPieces(ctx context.Context, addr, key string, need []stri
 	if err := conn.SetDeadline(time.Now().Add(tryTime)); err != nil {
 		return false, err
 	}
-	all = true
+	w := wire{addr: addr, replies: newReplyReader(conn)}
+	queued := slices.Index(need, multi) + 1
+	refused, err := w.try(conn, need[:queued], key)
+	if all = err == nil && refused[queued-1] == ""; all { // else what follows would be carried out
+		var more []string
+		more, err = w.try(conn, need[queued:], key)
+		refused = append(refused, more...)
+	}
+	if err != nil {
+		return false, err
+	}
 	var denied []string
 	var reply string // to the first of them
-	w := wire{addr: addr, replies: newReplyReader(conn)}
-	for _, command := range need {
+	for i, text := range refused {
+		needed := need[i] != multi || im.opts.Conflict == ConflictReplace // else MULTI is of use here only
+		if text != "" && deniesCommand([]byte(text)) && needed {
+			reply = cmp.Or(reply, text)
+			denied = append(denied, strings.Fields(need[i])[0])
+		}
+	}
+	if len(denied) > 0 {
+		return all, fmt.Errorf("%w: %s: %s: %s", ErrPieces, addr, strings.Join(denied, ", "), reply)
+	}
+	return all, nil
+}
+
+// try gives commands all at once, with key in the place of KEY, and returns for each
+// the error that the server answers, "" if it answers something else.
+func (w *wire) try(conn net.Conn, commands []string, key string) (refused []string, _ error) {
+	for _, command := range commands {
 		for _, word := range strings.Fields(command) {
 			if word == "KEY" {
 				word = key
@@ -120,27 +147,38 @@ func (im *Importer) tryPieces(ctx context.Context, addr, key string, need []stri
 			w.word(word)
 		}
 		w.end(0)
-		if _, err := conn.Write(w.buf); err != nil {
-			return false, err
-		}
-		w.buf = w.buf[:0]
-		err := w.skip()
-		var refused *replyError
-		if err != nil && !errors.As(err, &refused) {
-			return false, err
-		}
-		needed := command != multi || im.opts.Conflict == ConflictReplace // else MULTI is of use here only
-		if refused != nil && deniesCommand([]byte(refused.text)) && needed {
-			reply = cmp.Or(reply, refused.text)
-			denied = append(denied, strings.Fields(command)[0])
-		}
-		if command == multi && refused != nil {
-			all = false
-			break // what follows would be carried out
-		}
 	}
-	if len(denied) > 0 {
-		return all, fmt.Errorf("%w: %s: %s: %s", ErrPieces, addr, strings.Join(denied, ", "), reply)
+	_, err := conn.Write(w.buf)
+	w.buf = w.buf[:0]
+	for range commands {
+		if err == nil {
+			err = w.skip()
+		}
+		text := ""
+		if no := (*replyError)(nil); errors.As(err, &no) {
+			text, err = no.text, nil
+		}
+		refused = append(refused, text)
 	}
-	return all, nil
+	return refused, err
+}
+
+// warnPieces says so if the user may not give a command that large values take, so
+// that it is known before the first of them stops the import.
+func (im *Importer) warnPieces(ctx context.Context, m *slotter.Map) {
+	if n := im.opts.Expect; n > 0 && n <= int64(im.opts.HeldParts()) {
+		return // no value can be as large as that
+	}
+	p := Pieces{Kinds: slices.Sorted(maps.Keys(pieceCommands)), Expiry: true}
+	need := p.need(im)
+	err := m.EachMaster(ctx, func(ctx context.Context, i int) error {
+		_, err := im.tryPieces(ctx, m.Masters[i].Addr, probeKey(m, i), need)
+		if errors.Is(err, ErrPieces) {
+			return err
+		}
+		return nil // whatever it is will be met again
+	})
+	if err != nil && ctx.Err() == nil {
+		im.opts.Warn(err.Error() + "; the first one would stop the import, and a dry run says whether there is one")
+	}
 }

@@ -262,17 +262,33 @@ func (c *rightsTarget) pieces(t *testing.T) {
 			if untried := right == "+multi" && code == exitOK; untried != strings.Contains(report, "takes MULTI") {
 				t.Errorf("%s without %q: told that it could not be tried: %v\n%s", policy, right, !untried, report)
 			}
+			warned, failed := warnedPieces.FindString(stderr), failedPieces.FindString(stderr)
+			if warned == "" { // of the types that the dump does not have
+				t.Errorf("%s without %q: no warning\n%s", policy, right, stderr)
+			}
 			if code == exitOK {
 				continue
 			}
 			name := strings.ToUpper(right[1:])
 			if code != exitStopped || !strings.Contains(report+told, "no permission for large values") || !strings.Contains(report+told, name) ||
-				!strings.Contains(stderr, "no permission for large values") || !strings.Contains(strings.ToUpper(stderr), name) {
+				!strings.Contains(warned, name) || !strings.Contains(strings.ToUpper(failed), name) {
 				t.Errorf("%s without %q: exit code %d\n%s\n%s%s", policy, right, code, stderr, report, told)
 			}
 		}
+		c.empty()
+		c.allow("~app:*", []string{"+@all"})
+		if code, _, stderr := c.run("--on-conflict", policy, "--big-value", "1KB"); code != exitOK || stderr != "" {
+			t.Errorf("%s with all rights: exit code %d\n%s", policy, code, stderr)
+		}
 	}
 }
+
+// What an import says of the commands of large values at its start, and when it meets
+// the first.
+var (
+	warnedPieces = regexp.MustCompile(`(?m)^warning: no permission for large values.*; the first one would stop the import`)
+	failedPieces = regexp.MustCompile(`(?m)^rdbimport: .*no permission for large values.*`)
+)
 
 func (c *rightsTarget) keys(t *testing.T) (sum int64) {
 	t.Helper()
