@@ -101,6 +101,7 @@ func (g *gated) Read(p []byte) (int, error) {
 type run struct {
 	t    *testing.T
 	im   *pipeline.Importer
+	stop func()        // ends everything at once
 	fed  chan struct{} // closed when all is on its way
 	last chan struct{} // to be closed before the importer is
 	done chan struct{}
@@ -134,7 +135,7 @@ func beginOpen(t *testing.T, c *slotter.Cluster, dump []byte, opts pipeline.Opti
 		cancel()
 		t.Fatal(err)
 	}
-	r := &run{t: t, im: im, fed: make(chan struct{}), last: make(chan struct{}), done: make(chan struct{})}
+	r := &run{t: t, im: im, stop: cancel, fed: make(chan struct{}), last: make(chan struct{}), done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		src := &gated{dump: dump, gates: gates, quit: im.Stopped()}

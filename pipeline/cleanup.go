@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rdbimport/rdbimport/slotter"
 )
@@ -113,7 +114,11 @@ func (im *Importer) sweep() {
 	if len(discarded) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(im.ctx), lastLookTime)
+	limit := lastLookTime
+	if im.caller.Err() != nil {
+		limit = lastMoment
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(im.ctx), limit)
 	defer cancel()
 	for _, t := range discarded {
 		if err := im.remove(ctx, t); err != nil {
@@ -131,10 +136,18 @@ func (im *Importer) discard(t TemporaryKey) {
 	im.mu.Lock()
 	im.discarded = append(im.discarded, t)
 	im.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(im.ctx), probeTimeout)
+	limit := probeTimeout
+	if im.stopping.Load() {
+		limit = lastMoment // the end has come
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(im.ctx), limit)
 	defer cancel()
 	_ = im.remove(ctx, t)
 }
+
+// lastMoment bounds the removing of temporary keys where the user wants everything to
+// stop at once.
+const lastMoment = 700 * time.Millisecond
 
 // remove removes a key wherever it is.
 func (im *Importer) remove(ctx context.Context, t TemporaryKey) error {

@@ -65,7 +65,9 @@ type Importer struct {
 	// onlyDB is the database of the dumps where the target has room for one.
 	onlyDB claim
 
-	// ctx ends everything; stop only the reading of sources.
+	// ctx ends everything, stop only the reading of sources. caller is what New was
+	// given: when that ends, somebody waits for everything to end.
+	caller   context.Context
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	reading  context.Context
@@ -123,6 +125,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 	if err := im.preflight(ctx, m); err != nil {
 		return nil, err
 	}
+	im.caller = ctx
 	im.ctx, im.cancel = context.WithCancelCause(ctx)
 	im.reading, im.endRead = context.WithCancel(im.ctx)
 	im.started = time.Now()
