@@ -75,7 +75,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	sets := fs.String("set", "mixed,small,strings,collections,huge", "`names` of the data sets: "+strings.Join(setNames(), ", "))
 	fs.IntVar(&o.keys, "keys", 0, "keys of each set, `n` (collections: of each type) instead of its own number")
 	fs.IntVar(&o.huge, "huge", 3, "size of the huge set in `percent` of 6 GB")
-	fs.IntVar(&o.pairs, "pairs", 5, "how often to run import and floor in turn, `n`")
+	fs.IntVar(&o.pairs, "pairs", 9, "how often to run import and floor in turn, `n`")
 	fs.StringVar(&o.server, "server", "", "`binary` of the server; the one on the PATH by default")
 	fs.StringVar(&o.importer, "rdbimport", "", "`binary` to measure instead of one built from this module")
 	fs.IntVar(&o.peerRuns, "peer-runs", 1, "how often to run each other tool, `n`; 0 leaves them out")
