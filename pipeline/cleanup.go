@@ -138,7 +138,7 @@ func (im *Importer) discard(t TemporaryKey) {
 	im.mu.Unlock()
 	limit := probeTimeout
 	if im.stopping.Load() {
-		limit = lastMoment // the end has come
+		limit = lastMoment // sweep tries again
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(im.ctx), limit)
 	defer cancel()

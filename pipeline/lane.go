@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -75,7 +76,7 @@ func (l *lane) run() {
 // the connection breaks; or waits for a while if it is not to be had, or the lane not
 // wanted any more.
 func (l *lane) wait() {
-	if int(l.im.flow.lanes.Load()) > l.place.n {
+	if l.wanted() {
 		if conn, err := l.dial(); err == nil {
 			l.serve(conn, nil)
 			return
@@ -88,6 +89,12 @@ func (l *lane) wait() {
 	case <-l.queue.ready:
 	case <-l.im.ctx.Done():
 	}
+}
+
+// wanted reports whether so many lanes lead to a master, and l's still is one.
+func (l *lane) wanted() bool {
+	return int(l.im.flow.lanes.Load()) > l.place.n && l.place.addr != nowhere &&
+		slices.Contains(l.im.routes.Load().masters, l.place.addr)
 }
 
 // earlyPause is how long a lane waits until it is looked at again whether it is wanted
@@ -171,8 +178,8 @@ type connection struct {
 	answered int64
 
 	// Of the reader: the round trip, which is the shortest time from the first byte
-	// written of a batch to its first reply, or what it took to connect; and when the batch was written whose first
-	// reply is what arrives next, zero if that is not so.
+	// written of a batch to its first reply, or what it took to connect; and when the
+	// batch was written whose first reply is what arrives next, zero if that is not so.
 	trip     time.Duration
 	firstFor time.Time
 

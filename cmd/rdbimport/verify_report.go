@@ -87,8 +87,8 @@ type verifyReport struct {
 	imported  *summary // by the same run, nil without
 }
 
-// differences is how many keys and function libraries differ. After an import those that only the target
-// has are none: it may have held them before.
+// differences is how many keys and function libraries differ. After an import, keys
+// that only the target has are none: it may have held them before.
 func (p *verifyReport) differences() int64 {
 	if p.imported != nil {
 		return p.Differences() - p.Extra
