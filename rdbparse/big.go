@@ -1,8 +1,10 @@
 package rdbparse
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 
 	"github.com/rdbimport/rdbimport/rdbparse/internal/window"
@@ -72,6 +74,28 @@ func (s *Scanner) BigValue() *BigValue {
 		}
 	}
 	return v
+}
+
+// Detach returns copies of the current entry, which must be Big, and of its value, which
+// another goroutine can read while s goes on, in a buffer of its own of size bytes. They
+// are read from Options.Again and stay valid for as long as that does. Detach reports
+// false where that is nil, and where the value may need hash templates, which only s
+// knows.
+func (s *Scanner) Detach(size int) (*Entry, *BigValue, bool) {
+	v := s.BigValue()
+	if v == nil || s.opts.Again == nil || s.templates.byID != nil {
+		return nil, nil, false
+	}
+	d := &Scanner{
+		opts: s.opts, types: s.types, version: s.version, valkey: s.valkey, dialect: s.dialect,
+		entry: s.entry, begun: true, most: s.most, prefix: noPrefix,
+		keyBuf: bytes.Clone(s.entry.Key),
+		w:      window.New(io.NewSectionReader(s.opts.Again, v.start, math.MaxInt64-v.start), size),
+	}
+	d.w.StartAt(v.start, 0)
+	d.entry.Key, d.entry.Meta = d.keyBuf, bytes.Clone(s.entry.Meta)
+	d.big = BigValue{s: d, start: v.start, size: v.size, begun: true, one: v.one}
+	return &d.entry, &d.big, true
 }
 
 // leaveBig goes behind the big value of the entry, and gives up what was needed to
