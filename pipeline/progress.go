@@ -64,10 +64,12 @@ func (im *Importer) Settled() (Mark, bool) {
 	defer m.mu.Unlock()
 	// The places were passed before the lows are read, so each command that
 	// stands before one of them is in a batch whose low is seen.
-	low := m.hold.Load()
+	low := int64(none)
 	for _, b := range im.allBatches() {
 		low = min(low, b.low.Load())
 	}
+	// And whatever gives up a low because its key stopped the import holds first.
+	low = min(low, m.hold.Load())
 	n := 0
 	for n < len(m.passed) && m.passed[n].Offset <= low {
 		n++
