@@ -11,8 +11,8 @@ import (
 )
 
 // A bigValue is a value that is too large to be held, on its way to the target.
-// It is read from the dump while it is written to the master: one at a time, in
-// the goroutine of its Feeder.
+// It is read from the dump while it is written to the master, by one goroutine: a
+// carrier's, or else that of its Feeder.
 type bigValue struct {
 	f    *Feeder
 	im   *Importer
@@ -21,7 +21,7 @@ type bigValue struct {
 	name []byte // on the target
 	slot uint16
 
-	k *link // to the master, nil while there is none
+	k *link // to the master, nil before the first attempt
 	// temp is the key in which the value is collected, nil if there is none, and
 	// whole tells that all of it is there: parts elements, of which those that
 	// fading counts expire on their own.
@@ -37,6 +37,7 @@ type bigValue struct {
 	lastCard  int64 // of the last of them
 	broken    int   // connections that broke while they were at it
 	waited    int   // times that its slot was on its way to another master
+	alone     bool  // it may hold more than Importer.held, as no other value does
 }
 
 // big brings the value of e, which is Big, to its master, and settles the key.
@@ -46,6 +47,11 @@ func (f *Feeder) big(e *rdbparse.Entry) error {
 		f.counts.expired++
 		return nil
 	}
+	if carried, err := f.carry(e); err != nil {
+		return f.unread(err)
+	} else if carried {
+		return nil
+	}
 	f.Flush() // nothing waits for this one
 	if im.opts.Databases.Merge && im.opts.Databases.Prefix == "" {
 		// The same key of another database must not come behind this one.
@@ -53,6 +59,12 @@ func (f *Feeder) big(e *rdbparse.Entry) error {
 			return f.unread(err)
 		}
 	}
+	return f.bring(e, f.scanner.BigValue())
+}
+
+// bring is big for a value that is read through v.
+func (f *Feeder) bring(e *rdbparse.Entry, v *rdbparse.BigValue) error {
+	im := f.im
 	if err := im.limit(0, 1); err != nil {
 		return f.unread(err)
 	}
@@ -61,14 +73,17 @@ func (f *Feeder) big(e *rdbparse.Entry) error {
 		e = &f.converted
 		e.Meta = nil
 	}
-	b := &bigValue{f: f, im: im, e: e, v: f.scanner.BigValue()}
+	b := &bigValue{f: f, im: im, e: e, v: v}
 	b.name = append(append(b.name, f.form.prefix...), e.Key...)
 	b.slot = slotter.Slot(b.name)
 	im.stats.big.Add(1)
 	err := b.bring()
 	b.removeTemporary()
-	if f.link != nil {
-		f.link.lane.flying.Store(0)
+	if b.alone {
+		<-im.alone
+	}
+	if b.k != nil {
+		im.links.keep(b.k)
 	}
 	f.publish()
 	return err
@@ -93,13 +108,28 @@ func (b *bigValue) bring() error {
 			return nil
 		}
 		again, err := b.judge(err)
-		b.f.unlink() // before the temporary key is removed
+		b.k.abandon() // before the temporary key is removed
 		if !again {
 			return err
 		}
 		if err := b.rest(try); err != nil {
 			return b.f.unread(err)
 		}
+	}
+}
+
+// holdMore waits until no other value holds more than Importer.held, as this one has
+// to.
+func (b *bigValue) holdMore() error {
+	if b.alone {
+		return nil
+	}
+	select {
+	case b.im.alone <- struct{}{}:
+		b.alone = true
+		return nil
+	case <-b.im.reading.Done():
+		return b.im.whyStopped()
 	}
 }
 
@@ -139,7 +169,15 @@ func (b *bigValue) attempt() error {
 // connect makes k a link to the master of the key.
 func (b *bigValue) connect() (err error) {
 	r := b.im.routes.Load()
-	b.k, err = b.f.linkTo(r.masters[r.owner[b.slot]])
+	addr := r.masters[r.owner[b.slot]]
+	if k := b.k; k != nil && k.c != nil {
+		if k.addr == addr {
+			return nil
+		}
+		k.abandon()
+	}
+	b.k, err = b.im.linkTo(addr, b.f.db)
+	b.k.peers = b.f.peers
 	return err
 }
 
@@ -259,7 +297,7 @@ func (b *bigValue) compare() (differs string, err error) {
 	}
 	c := rangeCompare{
 		wire: &k.wire, send: k.ask, idle: k.rests, key: b.name, e: b.e, v: b.v, held: im.held, now: im.clock.now.Load(), clock: im.clock.now.Load,
-		commands: im.target.commands, dropped: im.opts.DropFieldTTL,
+		commands: im.target.commands, dropped: im.opts.DropFieldTTL, holdMore: b.holdMore,
 	}
 	differs, err = c.run()
 	k.rests()
@@ -268,7 +306,7 @@ func (b *bigValue) compare() (differs string, err error) {
 	}
 	if err != nil || differs != "" {
 		err = k.why(err)
-		b.f.unlink()
+		b.k.abandon()
 		return differs, err
 	}
 	k.begin(im.target.ttlCommand, b.name)

@@ -21,33 +21,37 @@ var cardOf = map[rdbparse.Kind]string{
 	rdbparse.KindString: "STRLEN", rdbparse.KindList: "LLEN", rdbparse.KindSet: "SCARD", rdbparse.KindZSet: "ZCARD", rdbparse.KindHash: "HLEN", rdbparse.KindStream: "XLEN",
 }
 
-// commit gives the temporary key, in which all of the value is, its expiry and
-// the key's name. Until then nobody has seen any of it.
+// commit gives the temporary key, to which all of the value has been written, its
+// expiry and the key's name. Until then nobody has seen any of it.
 func (b *bigValue) commit() error {
 	k, im := b.k, b.im
 	if b.e.Expires {
 		if b.e.ExpireAt <= im.clock.now.Load() {
+			if err := k.drain(); err != nil {
+				return err
+			}
 			b.f.counts.expired++
 			return nil
 		}
 		k.begin("PEXPIREAT", b.temp)
 		k.int(b.e.ExpireAt)
-		if _, err := k.number(); err != nil {
+		if err := k.command(); err != nil {
 			return err
 		}
 	}
 	if im.opts.Conflict == ConflictReplace {
 		// It must not go away between the counting and the renaming.
 		k.begin("WATCH", b.temp)
-		if _, err := k.call(); err != nil {
+		if err := k.command(); err != nil {
 			return err
 		}
 	}
 	k.begin(cardOf[b.e.Type.Kind], b.temp)
-	n, err := k.number()
+	n, err := k.number() // only now is all that was written waited for
 	if err != nil {
 		return err
 	}
+	b.whole = true
 	if n > b.parts || n < b.parts-b.fading.most(im.clock.now.Load()+clockSlack) {
 		return b.incomplete(n)
 	}

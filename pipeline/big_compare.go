@@ -15,6 +15,8 @@ type rangeCompare struct {
 	*wire
 	send func() error // writes what the wire has rendered, and begins to wait
 	idle func()       // nothing is waited for
+	// holdMore is asked before more than held is held; nil where nobody minds.
+	holdMore func() error
 
 	key   []byte
 	e     *rdbparse.Entry

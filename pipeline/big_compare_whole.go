@@ -16,6 +16,11 @@ const wholeShare = 4
 // meaning if both can be held, else byte by byte.
 func (c *rangeCompare) whole() (differs string, err error) {
 	most := int64(wholeShare * c.held)
+	if c.holdMore != nil {
+		if err := c.holdMore(); err != nil {
+			return "", err
+		}
+	}
 	raw, err := c.v.Measure(most)
 	if err != nil && !errors.Is(err, rdbparse.ErrTooLong) {
 		return "", &sourceError{err}

@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"sync"
 	"testing"
 )
 
@@ -54,5 +56,29 @@ func TestTooOften(t *testing.T) {
 	}
 	if warned != 1 {
 		t.Errorf("warned %d times", warned)
+	}
+}
+
+// TestJournal notes temporary keys from several goroutines. The user must be told of them
+// in order: what was told last is what a killed import has left.
+func TestJournal(t *testing.T) {
+	told := 0
+	im := &Importer{opts: Options{Temporary: func(all []TemporaryKey) {
+		if told++; len(all) != told {
+			t.Errorf("%d keys were told of, of %d", len(all), told)
+		}
+	}}}
+	const workers, each = 8, 200
+	var work sync.WaitGroup
+	for range workers {
+		work.Go(func() {
+			for i := range each {
+				im.noteTemporary(TemporaryKey{Key: fmt.Append(nil, i)})
+			}
+		})
+	}
+	work.Wait()
+	if told != workers*each {
+		t.Errorf("told %d times", told)
 	}
 }

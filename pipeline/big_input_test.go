@@ -142,7 +142,7 @@ func TestBigBadInput(t *testing.T) {
 							t.Errorf("%v, %v, %+v", ferr, err, res)
 						}
 					case !errors.As(ferr, &damage) || string(damage.Key) != "large" || damage.Offset != bad.offset || !strings.Contains(ferr.Error(), bad.what) ||
-						!errors.Is(err, damage) || behind != 0 || res.Failed != 1:
+						!errors.Is(err, damage) || pipe && behind != 0 || res.Restored != 1+behind || res.Failed != 1: // of a file it reads on meanwhile
 						t.Errorf("%v, %v, %+v", ferr, err, res)
 					}
 				})

@@ -53,8 +53,8 @@ func (s *streamWriter) prepare() error {
 		if el.Kind != element.Pending {
 			continue
 		}
-		if int64(len(s.gone)) > b.im.opts.Memory/4/pendingSize {
-			return &refusedError{"its groups have more pending entries than fit into --memory"}
+		if err := s.room(len(s.gone), "its groups have"); err != nil {
+			return err
 		}
 		s.gone = append(s.gone, el.ID)
 	}
@@ -75,6 +75,19 @@ func (s *streamWriter) prepare() error {
 		return &sourceError{err}
 	}
 	s.w.r = element.OfBig(b.v, b.im.held)
+	return nil
+}
+
+// room makes sure that one more pending entry can be held beside n of them, which are
+// those that whose names.
+func (s *streamWriter) room(n int, whose string) error {
+	b := s.w.b
+	switch size := int64(n) * pendingSize; {
+	case size > b.im.opts.Memory/4:
+		return &refusedError{whose + " more pending entries than fit into --memory"}
+	case size > int64(b.im.held)/2:
+		return b.holdMore()
+	}
 	return nil
 }
 
@@ -117,8 +130,8 @@ func (s *streamWriter) element(el *element.Element) error {
 		}
 		return s.beginGroup(el)
 	case element.Pending:
-		if int64(len(s.pending)) > s.w.b.im.opts.Memory/4/pendingSize {
-			return &refusedError{"one of its groups has more pending entries than fit into --memory"}
+		if err := s.room(len(s.pending), "one of its groups has"); err != nil {
+			return err
 		}
 		s.pending[el.ID] = delivery{el.Time, el.Count}
 		return nil

@@ -57,7 +57,7 @@ func (b *bigValue) writeString() error {
 	if r.Err() != nil {
 		return &sourceError{r.Err()}
 	}
-	b.whole, b.parts = true, size
+	b.parts = size
 	return b.commit()
 }
 
@@ -191,6 +191,8 @@ func (b *bigValue) newTemporary() {
 
 // noteTemporary tells the user's journal of a key that is about to be made.
 func (im *Importer) noteTemporary(t TemporaryKey) {
+	im.journal.Lock() // so that the user is told of them in order
+	defer im.journal.Unlock()
 	im.mu.Lock()
 	im.temporary = append(im.temporary, t)
 	all := slices.Clone(im.temporary)
@@ -238,10 +240,10 @@ func (b *bigValue) writePieces() error {
 			return err
 		}
 	}
-	if err := b.k.drain(); err != nil {
-		return err
-	}
 	if b.parts == 0 && w.stream == nil {
+		if err := b.k.drain(); err != nil {
+			return err
+		}
 		if w.faded > 0 {
 			b.f.counts.expired++ // with all of its fields
 		} else {
@@ -249,7 +251,6 @@ func (b *bigValue) writePieces() error {
 		}
 		return errNothing
 	}
-	b.whole = true
 	return nil
 }
 

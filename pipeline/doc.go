@@ -22,4 +22,8 @@
 // and with processors to spare, it only scans: it copies entries into chunks, of
 // which there are few, and other goroutines, each with a Feeder of its own, render
 // those (see encoders).
+//
+// A value too large to be held is not in any batch. It is read while it is written,
+// through a link, a connection of its own: by the Feeder, or, where the source can be
+// read in several places at once, by one of a few carriers while the Feeder goes on.
 package pipeline

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"cmp"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -29,7 +31,6 @@ type Feeder struct {
 	counts feedCounts
 	held   int64 // bytes that are counted in Importer.memory
 
-	index int // among the Feeders
 	peers int // how many Feeders render the dump, if it is more than one
 	// origin is the Feeder that scans what this one renders: itself, but for those
 	// of encoders.
@@ -38,7 +39,12 @@ type Feeder struct {
 	encoders *encoders
 
 	scanner *rdbparse.Scanner
-	link    *link // that the last large value went through, nil if none
+
+	// Of the large values that carriers were given: how many of them turned out not
+	// to count as met, and the first error that stops the import.
+	carried    sync.WaitGroup
+	uncarried  atomic.Int64
+	carriedErr atomic.Pointer[error]
 
 	// For marks: the keys met in this source and those before the mark from which
 	// it goes on.
@@ -62,9 +68,9 @@ type filling struct {
 
 // NewFeeder returns a Feeder of im.
 func (im *Importer) NewFeeder() *Feeder {
-	im.mu.Lock()
-	f := &Feeder{im: im, db: im.target.db, form: form{dialect: im.dialect}, index: im.stats.feeders}
+	f := &Feeder{im: im, db: im.target.db, form: form{dialect: im.dialect}}
 	f.origin = f
+	im.mu.Lock()
 	im.stats.feeders++
 	im.setRoutes(im.routes.Load())
 	im.mu.Unlock()
@@ -83,8 +89,8 @@ func (f *Feeder) Feed(sc *rdbparse.Scanner) error {
 		err = f.encoders.end(err)
 		f.encoders = nil
 	}
+	err = cmp.Or(f.joinCarriers(), err)
 	f.Flush()
-	f.unlink()
 	return err
 }
 

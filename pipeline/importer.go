@@ -29,6 +29,9 @@ type Importer struct {
 
 	// encoders render what one of the Feeders scans; nil if there are none.
 	encoders *encoders
+	// carriers bring large values, through links; nil if there are none.
+	carriers *carriers
+	links    links
 
 	redo    *queue
 	routes  atomic.Pointer[routes]
@@ -60,6 +63,8 @@ type Importer struct {
 	// on the target that nobody has taken the name of yet, or that came to nothing.
 	held      int
 	runID     string
+	journal   sync.Mutex     // of Options.Temporary
+	alone     chan struct{}  // takes one, for the value that may hold more than held
 	temporary []TemporaryKey // guarded by mu
 	discarded []TemporaryKey // guarded by mu
 	// onlyDB is the database of the dumps where the target has room for one.
@@ -112,7 +117,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 		runID:    newRunID(),
 		paces:    make(map[string]*pace),
 	}
-	im.held = im.opts.textLimit()
+	im.held, im.alone = im.opts.textLimit(), make(chan struct{}, 1)
 	im.setRates()
 	im.marks.startMarks(Mark{}, false)
 	if n := im.opts.WaitReplicas; n > 0 {
@@ -159,6 +164,8 @@ func (im *Importer) makePool(masters int) {
 	half := im.opts.Memory / 2
 	im.large = newLarge(half, &im.memory)
 	im.encoders = newEncoders(im, im.opts.encoders(masters))
+	im.carriers = newCarriers(im)
+	im.links.most = int(max(im.opts.Memory/linksShare/linkSize, 1))
 	room := half - im.encoders.room()
 	need := (batchesPerLane + im.encoders.count()) * lanes
 	im.batchSize = int(min(max(room/int64(need), minBatch), maxBatch))
@@ -235,6 +242,7 @@ var ErrStopped = errors.New("stopped")
 // either case.
 func (im *Importer) Close() (Result, error) {
 	im.draining.Store(true)
+	im.links.close()
 	im.drain()
 	im.lastLook()
 	im.countEvicted()

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,21 +9,23 @@ import (
 	"time"
 )
 
-// A link is a connection for the commands of one large value, which are not kept
-// until they are answered: when one fails, all of them begin anew. It belongs to
-// one goroutine. Its lane is there for the counts, the pace and the health of
+// A link is a connection for the commands of one large value at a time, which are not
+// kept until they are answered: when one fails, all of them begin anew. It belongs to
+// one goroutine, or to links. Its lane is there for the counts, the pace and the health of
 // the master; nothing goes through the lane's queue.
 type link struct {
 	wire
 	im   *Importer
 	lane *lane
-	c    *connection
+	n    int         // of the links to the same master
+	c    *connection // nil if there is none
 	stop func() bool
 
 	written  int64     // bytes, since a value was accepted
 	commands int       // ended since the last chunk
 	flight   []int     // commands of each chunk that is written and not answered
 	from     time.Time // since when the master is waited for
+	peers    int       // how many links are busy at a time, if more than one
 }
 
 // Sizes of what goes through a link.
@@ -41,49 +42,6 @@ const (
 	linkSize = replyBuffer + linkChunk + 2*pieceBytes
 )
 
-// dialLink opens a link to the master at addr. n tells the links to the same
-// master apart.
-func (im *Importer) dialLink(addr string, db uint32, n int) (*link, error) {
-	l := im.laneTo(place{addr, db, -1 - n})
-	if addr == nowhere {
-		return &link{lane: l}, errNowhere
-	}
-	conn, err := l.dial()
-	if err != nil {
-		return &link{lane: l}, err
-	}
-	c := newConnection(l, conn)
-	k := &link{im: im, lane: l, c: c, wire: wire{addr: addr, replies: c.replies}}
-	k.buf = make([]byte, 0, linkChunk+pieceBytes)
-	im.memory.add(linkSize)
-	k.stop = context.AfterFunc(im.ctx, func() { _ = conn.Close() })
-	l.conn.Store(c)
-	return k, nil
-}
-
-// linkTo returns the link to a master, which is kept for the next large value.
-func (f *Feeder) linkTo(addr string) (*link, error) {
-	if k := f.link; k != nil && k.addr == addr && k.lane.place.db == f.db && k.c.broke.Load() == nil {
-		k.c.heard.Store(time.Now().UnixNano()) // nothing was asked meanwhile
-		k.written = 0
-		return k, nil
-	}
-	f.unlink()
-	k, err := f.im.dialLink(addr, f.db, f.index)
-	if err == nil {
-		f.link = k
-	}
-	return k, err
-}
-
-// unlink ends the link that is kept.
-func (f *Feeder) unlink() {
-	if f.link != nil {
-		f.link.abandon()
-		f.link = nil
-	}
-}
-
 // close ends the link. The master carries out what it was sent.
 func (k *link) close() {
 	if k.c == nil {
@@ -94,6 +52,8 @@ func (k *link) close() {
 	k.lane.conn.Store(nil)
 	k.lane.flying.Store(0)
 	_ = k.c.conn.Close()
+	k.c = nil
+	k.im.links.free(k)
 }
 
 // abandon reads the replies to what is on its way, so that it is over, whatever
@@ -236,7 +196,7 @@ func (k *link) waits() {
 // rests notes that it waits no longer.
 func (k *link) rests() {
 	if k.c.waiting.Swap(0) != 0 {
-		k.im.stats.waited.Add(int64(time.Since(k.from)))
+		k.im.stats.waited.Add(int64(time.Since(k.from)) / int64(max(k.peers, 1)))
 	}
 }
 
@@ -249,6 +209,15 @@ func (k *link) well() {
 // flush writes what is in the buffer and, where too much is on its way, reads
 // replies.
 func (k *link) flush() error {
+	if err := k.launch(); err != nil {
+		return err
+	}
+	return k.settle(linkDepth)
+}
+
+// launch writes what is in the buffer, and has the replies to the commands in it waited
+// for.
+func (k *link) launch() error {
 	if len(k.buf) > 0 {
 		if err := k.write(); err != nil {
 			return err
@@ -258,7 +227,12 @@ func (k *link) flush() error {
 		k.flight = append(k.flight, k.commands)
 		k.commands = 0
 	}
-	for len(k.flight) > linkDepth {
+	return nil
+}
+
+// settle reads replies until no more than most chunks are on their way.
+func (k *link) settle(most int) error {
+	for len(k.flight) > most {
 		if err := k.answered(); err != nil {
 			return err
 		}
@@ -284,25 +258,21 @@ func (k *link) answered() error {
 
 // drain writes what there is and reads all replies.
 func (k *link) drain() error {
-	if err := k.flush(); err != nil {
+	if err := k.launch(); err != nil {
 		return err
 	}
-	for len(k.flight) > 0 {
-		if err := k.answered(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return k.settle(0)
 }
 
-// call sends the command of the arguments that were added, behind all before,
-// and reads its reply.
+// call sends the command of the arguments that were added, along with all before, and
+// reads its reply behind theirs. If one of theirs is an error, the command has been
+// sent nevertheless.
 func (k *link) call() (reply, error) {
-	if err := k.drain(); err != nil {
+	k.end(0)
+	if err := k.launch(); err != nil {
 		return reply{}, err
 	}
-	k.end(0)
-	if err := k.write(); err != nil {
+	if err := k.settle(0); err != nil {
 		return reply{}, err
 	}
 	return k.answer()

@@ -63,8 +63,9 @@ func (im *Importer) Settled() (Mark, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	// The places were passed before the lows are read, so each command that
-	// stands before one of them is in a batch whose low is seen.
-	low := int64(none)
+	// stands before one of them is in a batch whose low is seen, and each large value
+	// is with a carrier.
+	low := im.carriers.low()
 	for _, b := range im.allBatches() {
 		low = min(low, b.low.Load())
 	}

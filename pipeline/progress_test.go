@@ -31,10 +31,15 @@ func (s *stopReader) Read(p []byte) (int, error) {
 
 // TestMarks stops an import again and again. Each time every key before the mark
 // must be on the target; and the next run goes on from there, by turns at the
-// position itself and by passing over what stands before it.
+// position itself and by passing over what stands before it. So it is with values
+// that go in batches, and with those that carriers have.
 func TestMarks(t *testing.T) {
+	t.Run("batches", func(t *testing.T) { testMarks(t, 20000, 0) })
+	t.Run("carriers", func(t *testing.T) { testMarks(t, 8000, 64) })
+}
+
+func testMarks(t *testing.T, keys int, big int64) {
 	var buf bytes.Buffer
-	const keys = 20000
 	if _, err := dataset.Mixed(&buf, keys, 7); err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +47,11 @@ func TestMarks(t *testing.T) {
 	lc := start(t, localcluster.Options{})
 	c := connect(t, lc.URL())
 	opts := all(pipeline.ConflictFail)
-	opts.Marks = true
+	opts.Marks, opts.BigValue = true, big
+	scan := rdbparse.Options{Again: bytes.NewReader(dump)}
+	if big > 0 {
+		scan.MaxValue = opts.HeldValue()
+	}
 	var from pipeline.Mark
 	known := false
 	for run := 0; ; run++ {
@@ -55,9 +64,9 @@ func TestMarks(t *testing.T) {
 			at = from.Offset
 		}
 		r := &stopReader{bytes.NewReader(dump[at:]), im, int(from.Offset-at) + len(dump)/6}
-		sc := rdbparse.NewScanner(r, rdbparse.Options{})
+		sc := rdbparse.NewScanner(r, scan)
 		if at > 0 {
-			if sc, err = rdbparse.ResumeScanner(r, from.Position, rdbparse.Options{}); err != nil {
+			if sc, err = rdbparse.ResumeScanner(r, from.Position, scan); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -69,8 +78,12 @@ func TestMarks(t *testing.T) {
 		if ferr != nil && !errors.Is(ferr, pipeline.ErrStopped) {
 			t.Fatal(ferr)
 		}
-		if _, err := im.Close(); err != nil && !errors.Is(err, pipeline.ErrStopped) {
+		res, err := im.Close()
+		if err != nil && !errors.Is(err, pipeline.ErrStopped) {
 			t.Fatal(err)
+		}
+		if (res.Big > 0) != (big > 0) {
+			t.Errorf("%d large values", res.Big)
 		}
 		if ferr == nil {
 			if run < 4 {
@@ -85,8 +98,9 @@ func TestMarks(t *testing.T) {
 		from, known = m, true
 		checkBelow(t, c, dump, m)
 	}
-	res, err := imports(t, c, dump, all(pipeline.ConflictFail))
-	if err != nil || res.Restored != 0 || res.Existing != keys {
+	opts.Marks = false
+	res, err := bigImports(t, c, dump, opts)
+	if err != nil || res.Restored != 0 || res.Existing != int64(keys) {
 		t.Errorf("afterwards: %v, %+v", err, res)
 	}
 }

@@ -225,3 +225,40 @@ func TestRoundTripLanes(t *testing.T) {
 		t.Error("more lanes should carry more where masters are far, and only there")
 	}
 }
+
+// TestRoundTripCarriers imports large values into a cluster that is far, from a file,
+// where carriers bring several of them at a time, and as through a pipe, where they go one
+// after another, and each takes three round trips and often a new connection.
+func TestRoundTripCarriers(t *testing.T) {
+	const rtt, keys = 100 * time.Millisecond, 20
+	lc := start(t, localcluster.Options{})
+	dump := written(t, "REDIS0010", func(w *dataset.Writer) {
+		w.SelectDB(0)
+		for i := range keys {
+			w.Key(dataset.TypeSet, fmt.Appendf(nil, "set:%d", i), dataset.AppendStrings(nil, manyTexts("member", 10_000)))
+		}
+	})
+	measure := func(again io.ReaderAt) float64 {
+		flush(t, lc)
+		g, c := behind(t, lc, 1)
+		im, err := pipeline.New(t.Context(), c, pieces(pipeline.ConflictFail))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Set(proxy.Plan{RTT: rtt, Window: 64 << 20})
+		f, from := im.NewFeeder(), time.Now()
+		if err := f.Feed(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{MaxValue: 64, Again: again})); err != nil {
+			t.Error(err)
+		}
+		took := time.Since(from)
+		if res, err := im.Close(); err != nil || res.Restored != keys || res.Big != keys {
+			t.Errorf("%v: %+v", err, res)
+		}
+		return float64(took) / float64(rtt) / keys
+	}
+	file, pipe := measure(bytes.NewReader(dump)), measure(nil)
+	t.Logf("a value takes %.1f round trips from a file, %.1f through a pipe", file, pipe)
+	if file > 0.6*pipe {
+		t.Error("carriers should bring several values at a time")
+	}
+}
