@@ -4,11 +4,17 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/rdbimport/rdbimport/bench/dataset"
 	"github.com/rdbimport/rdbimport/pipeline"
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/slotter"
+	"github.com/rdbimport/rdbimport/slotter/localcluster"
 )
 
 // bigVerifies compares a dump, about every value of which is too large to be held,
@@ -37,6 +43,50 @@ func bigVerifies(t *testing.T, c *slotter.Cluster, dump []byte, memory int64) (p
 		t.Errorf("%d keys read, but the counts add up to %d: %+v", res.Read, sum, res)
 	}
 	return res, found
+}
+
+// TestVerifyBigCircle compares a large value whose slot two masters say that the other
+// one has. That has to come to an end, and not to be asked without a pause.
+func TestVerifyBigCircle(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{})
+	c := connect(t, lc.URL())
+	dump := oneKey(t, dataset.TypeSet, "key", dataset.AppendStrings(nil, manyTexts("member", 1000)), 0)
+	opts := verifyOpts()
+	opts.RetryTimeout = 3 * time.Second
+	v, err := pipeline.Verify(t.Context(), c, opts)
+	noError(t, err)
+	slot, nodes := slotter.Slot([]byte("key")), lc.Nodes()
+	m, err := c.Map(t.Context())
+	noError(t, err)
+	at := slices.IndexFunc(nodes, func(n *localcluster.Node) bool { return n.Addr == m.Masters[m.Owner(slot)].Addr })
+	a, b := nodes[at], nodes[(at+1)%3]
+	connections := func() (n int64) {
+		for _, node := range nodes {
+			info, err := node.Client().Info(t.Context(), "stats").Result()
+			noError(t, err)
+			_, rest, _ := strings.Cut(info, "total_connections_received:")
+			made, err := strconv.ParseInt(rest[:strings.IndexByte(rest, '\r')], 10, 64)
+			noError(t, err)
+			n += made
+		}
+		return n
+	}
+	before := connections()
+	must(t, a, "CLUSTER", "SETSLOT", slot, "NODE", b.ID)
+	must(t, b, "CLUSTER", "SETSLOT", slot, "NODE", a.ID)
+	err = v.Check(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{MaxValue: 64, Again: bytes.NewReader(dump)}))
+	if err == nil || !strings.Contains(err.Error(), `key "key" cannot be compared`) {
+		t.Error(err)
+	}
+	if _, err := v.Close(); err == nil {
+		t.Error("no error")
+	}
+	if n := connections() - before; n > 300 {
+		t.Errorf("%d connections were made", n)
+	} else {
+		t.Logf("%d connections", n)
+	}
 }
 
 // bigAlterations are the ways in which one part of a large value can differ.
