@@ -27,6 +27,7 @@ lint:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not formatted: $$out"; exit 1; }
 	$(GO) vet ./...
 	GOARCH=arm64 $(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
 
@@ -37,13 +38,13 @@ unit:
 
 # Every fuzz target, for a fixed number of runs.
 fuzz:
-	@set -e; for pkg in $$($(GO) list ./...); do \
+	@set -e; n=0; pkgs=$$($(GO) list ./...); for pkg in $$pkgs; do \
 		targets=$$($(GO) test -list '^Fuzz' $$pkg); \
 		for target in $$(echo "$$targets" | grep '^Fuzz' || true); do \
-			echo "$$pkg $$target"; \
+			echo "$$pkg $$target"; n=$$((n+1)); \
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
 		done; \
-	done
+	done; test $$n -gt 0
 
 test: server lint unit fuzz demo
 
@@ -64,5 +65,6 @@ bench-compare:
 	done; \
 	$(GO) tool benchstat $$dir/base.txt $$dir/here.txt
 
+# What the other targets have made here. Servers that are elsewhere are yours.
 clean:
-	rm -rf bin $(SERVERS)
+	rm -rf bin .servers

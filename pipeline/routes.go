@@ -66,7 +66,7 @@ func (im *Importer) install(m *slotter.Map) {
 	im.stats.setMasters(m)
 }
 
-// setRoutes makes r the routes. im.mu is held, but for the first time.
+// setRoutes makes r the routes. im.mu is held.
 func (im *Importer) setRoutes(r *routes) {
 	// Each Feeder can keep one batch open for each master.
 	im.growPool(im.stats.feeders*len(r.masters) + 2*len(r.masters))

@@ -127,7 +127,8 @@ func (im *Importer) refusal(r Refusal) {
 	}
 }
 
-// refused notes why a key was refused. It does not count it.
+// refused counts the reason for which a key was refused; the keys refused are counted
+// by the caller.
 func (s *stats) refused(reason string, key []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

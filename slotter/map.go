@@ -132,11 +132,6 @@ func (m *Map) ByAddr(addr string) int {
 	return slices.IndexFunc(m.Masters, func(n Master) bool { return n.Addr == addr })
 }
 
-// ByID returns the index in Masters of the master with this node id, or -1.
-func (m *Map) ByID(id string) int {
-	return slices.IndexFunc(m.Masters, func(n Master) bool { return n.ID == id })
-}
-
 // mastersAtOnce is how many masters are asked at a time.
 const mastersAtOnce = 64
 

@@ -45,9 +45,6 @@ func TestLevels(t *testing.T) {
 		if got := Update(3, data); got != want {
 			t.Errorf("level %d: Update = %#x, want %#x", l, got, want)
 		}
-		if got := Combine(bitwise(3, data[:300]), bitwise(0, data[300:]), 700); got != want {
-			t.Errorf("level %d: Combine = %#x, want %#x", l, got, want)
-		}
 		for n := range len(data) {
 			checkSeal(t, 5, data[:n], 10)
 		}

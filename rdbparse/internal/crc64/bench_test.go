@@ -51,16 +51,6 @@ func BenchmarkMixed(b *testing.B) {
 	}
 }
 
-func BenchmarkCombine(b *testing.B) {
-	for _, n := range []int64{64, 100, 1000, 65_535, 1 << 20, 1_000_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			for b.Loop() {
-				sink = Combine(sink, 1, n)
-			}
-		})
-	}
-}
-
 // BenchmarkSeal makes payloads: in one pass, and by a copy and a sum.
 func BenchmarkSeal(b *testing.B) {
 	data := randomBytes(1<<20 + 1000)

@@ -47,16 +47,6 @@ func updateCLMUL(crc uint64, p []byte) uint64
 //go:noescape
 func updateVPCLMUL(crc uint64, p []byte) uint64
 
-func mulx(a, b uint64) uint64 {
-	if level < levelCLMUL {
-		return mulxGeneric(a, b)
-	}
-	return mulxCLMUL(a, b)
-}
-
-// mulxCLMUL is mulxGeneric with PCLMULQDQ and SSE4.1.
-func mulxCLMUL(a, b uint64) uint64
-
 // Seal writes to dst what belongs into a DUMP payload with the value p: first, p,
 // last in 2 bytes and the sum of all these in 8, little-endian. dst must have room for
 // that, SealSize bytes beside p, and must not overlap p. It is one pass over p, which

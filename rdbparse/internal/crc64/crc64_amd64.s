@@ -66,15 +66,6 @@ TEXT ·cpuidVPCLMULQDQ(SB), NOSPLIT, $0-1
 	PEXTRQ    $1, X1, AX          \
 	XORQ      DX, AX
 
-// func mulxCLMUL(a, b uint64) uint64
-TEXT ·mulxCLMUL(SB), NOSPLIT, $0-24
-	MOVQ      a+0(FP), X8
-	MOVQ      b+8(FP), X0
-	PCLMULQDQ $0x00, X0, X8
-	REDUCE
-	MOVQ      AX, ret+16(FP)
-	RET
-
 // short sums the CX bytes at SI, fewer than 16, onto AX.
 TEXT short<>(SB), NOSPLIT, $0-40
 	MOVQ CX, DI

@@ -6,10 +6,6 @@ func update(crc uint64, p []byte) uint64 {
 	return updateGeneric(crc, p)
 }
 
-func mulx(a, b uint64) uint64 {
-	return mulxGeneric(a, b)
-}
-
 // Seal writes to dst what belongs into a DUMP payload with the value p: first, p,
 // last in 2 bytes and the sum of all these in 8, little-endian. dst must have room for
 // that, SealSize bytes beside p, and must not overlap p.

@@ -127,55 +127,6 @@ func TestRandomSplits(t *testing.T) {
 	}
 }
 
-func TestCombine(t *testing.T) {
-	data := randomBytes(5000)
-	r := rand.New(rand.NewPCG(1, 2))
-	for n := range len(data) + 1 {
-		a, b := data[:r.IntN(n+1)], data[:n]
-		b = b[len(a):]
-		want := updateGeneric(0, data[:n])
-		if got := Combine(Update(0, a), Update(0, b), int64(len(b))); got != want {
-			t.Fatalf("Combine of %d and %d bytes = %#x, want %#x", len(a), len(b), got, want)
-		}
-		x, y := r.Uint64(), r.Uint64()
-		if got, want := Combine(x^y, Update(x, b), int64(len(b))), updateGeneric(y, b); got != want {
-			t.Fatalf("the second sum from one pass over %d bytes = %#x, want %#x", len(b), got, want)
-		}
-	}
-}
-
-// TestCombineLong splits lengths no test can hold: moving a sum over n bytes
-// and then over m is moving it over n+m, up to the longest there is.
-func TestCombineLong(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	for range 1000 {
-		crc, total := r.Uint64(), r.Int64()
-		n := r.Int64N(total + 1)
-		once, twice := Combine(crc, 0, total), Combine(Combine(crc, 0, n), 0, total-n)
-		if once != twice {
-			t.Fatalf("over %d and %d bytes: %#x, want %#x", n, total-n, twice, once)
-		}
-	}
-	defer func() {
-		if recover() == nil {
-			t.Error("a negative length did not panic")
-		}
-	}()
-	Combine(1, 2, -1)
-}
-
-func TestPowers(t *testing.T) {
-	for k := range 20 {
-		zeros := make([]byte, 1<<k)
-		for _, crc := range []uint64{1, 1 << 63, 0x0123456789abcdef} {
-			want := updateGeneric(crc, zeros)
-			if got := mulxGeneric(crc, powers[k]); got != want {
-				t.Fatalf("%#x moved over 2^%d bytes = %#x, want %#x", crc, k, got, want)
-			}
-		}
-	}
-}
-
 func TestNoAllocation(t *testing.T) {
 	data := randomBytes(1000)
 	for _, impl := range implementations() {
@@ -186,8 +137,7 @@ func TestNoAllocation(t *testing.T) {
 	}
 }
 
-// FuzzUpdate holds every implementation, in one piece and in two, and Combine
-// against the oracle.
+// FuzzUpdate holds every implementation, in one piece and in two, against the oracle.
 func FuzzUpdate(f *testing.F) {
 	for _, n := range []int{0, 3, 7, 15, 16, 31, 95, 96, 255, 256, 700} {
 		f.Add(uint64(n), randomBytes(n), uint16(n/2))
@@ -202,9 +152,6 @@ func FuzzUpdate(f *testing.F) {
 			}
 			if got := impl.update(impl.update(crc, a), b); got != want {
 				t.Errorf("%s(%#x, %d then %d bytes) = %#x, want %#x", impl.name, crc, len(a), len(b), got, want)
-			}
-			if got := Combine(impl.update(crc, a), impl.update(0, b), int64(len(b))); got != want {
-				t.Errorf("Combine after %s (%d and %d bytes) = %#x, want %#x", impl.name, len(a), len(b), got, want)
 			}
 		}
 	})

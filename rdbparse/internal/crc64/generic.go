@@ -46,3 +46,8 @@ func updateGeneric(crc uint64, p []byte) uint64 {
 	}
 	return crc
 }
+
+// timesX returns a times x modulo the Jones polynomial.
+func timesX(a uint64) uint64 {
+	return a>>1 ^ poly&-(a&1)
+}
