@@ -9,7 +9,8 @@ import (
 // streamCompare is what a comparison knows of a stream.
 type streamCompare struct {
 	groups  map[string]groupInfo // on the target, those not met yet
-	group   []byte
+	grouped bool                 // there is a group
+	group   []byte               // its name, which may be empty
 	info    groupInfo
 	pending int64 // entries pending in the group, in the dump
 
@@ -49,7 +50,7 @@ func (c *rangeCompare) streamPart(el *element.Element) (differs string, err erro
 			return fmt.Sprintf("group %q is missing", short(el.Key)), nil
 		}
 		delete(s.groups, string(el.Key))
-		s.group, s.info, s.pending = append(s.group[:0], el.Key...), info, 0
+		s.group, s.grouped, s.info, s.pending = append(s.group[:0], el.Key...), true, info, 0
 		if info.last != el.ID.String() {
 			return fmt.Sprintf("group %q was delivered up to %s, up to %v in the dump", short(el.Key), info.last, el.ID), nil
 		}
@@ -80,7 +81,7 @@ func (c *rangeCompare) streamEnd() (differs string, err error) {
 
 func (c *rangeCompare) groupEnd() (differs string, err error) {
 	s := &c.stream
-	if s.group == nil {
+	if !s.grouped {
 		return "", nil
 	}
 	if differs, err = c.flushPending(); err != nil || differs != "" {

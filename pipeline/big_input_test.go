@@ -65,7 +65,7 @@ func badDumps(t *testing.T) (all []badDump) {
 	stream.Nodes[500].Listpack[4] ^= 0x7f
 	add("node of a stream", "does not fit its own encoding", false, dataset.TypeStream2, dataset.AppendStream(nil, dataset.TypeStream2, stream), nil)
 	stream = manyEntries(30_000)
-	stream.Groups[0].Consumers[0].Pending[1].Ms = 77
+	stream.Groups[1].Consumers[0].Pending[1].Ms = 77
 	add("pending entry", "does not fit its own encoding", false, dataset.TypeStream2, dataset.AppendStream(nil, dataset.TypeStream2, stream), nil)
 	members := manyMembers(30_000)
 	members[20_000].Score = nan()

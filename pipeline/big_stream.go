@@ -22,7 +22,8 @@ type streamWriter struct {
 	next  int        // of gone
 	first element.ID // of the stream's own entries
 
-	group    []byte
+	grouped  bool                    // there is a group
+	group    []byte                  // its name, which may be empty
 	pending  map[element.ID]delivery // of the group
 	consumer []byte
 	claim    delivery // of the entries claimed by the command being built, ids
@@ -214,7 +215,7 @@ func (s *streamWriter) entriesEnd() error {
 
 // beginGroup makes a group.
 func (s *streamWriter) beginGroup(el *element.Element) error {
-	s.group = append(s.group[:0], el.Key...)
+	s.group, s.grouped = append(s.group[:0], el.Key...), true
 	k := s.w.k
 	k.word("XGROUP")
 	k.begin("CREATE", s.w.b.temp)
@@ -314,7 +315,7 @@ func (s *streamWriter) endClaim() error {
 
 // groupEnd ends a group, and makes sure that all of its pending entries are there.
 func (s *streamWriter) groupEnd() error {
-	if s.group == nil {
+	if !s.grouped {
 		return nil
 	}
 	if err := s.endClaim(); err != nil {

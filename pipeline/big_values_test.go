@@ -46,7 +46,7 @@ func manyMembers(n int) (all []dataset.Member) {
 }
 
 // manyEntries is a stream with a group that waits for some of its entries, one of
-// which has been deleted since.
+// which has been deleted since, and one whose name is empty, which stands first.
 func manyEntries(n int) *dataset.Stream {
 	var entries []dataset.StreamEntry
 	for i := range n {
@@ -60,7 +60,9 @@ func manyEntries(n int) *dataset.Stream {
 		c.Pending = append(c.Pending, g.Pending[i].ID)
 	}
 	g.Consumers = []dataset.Consumer{c}
-	s.Groups = []dataset.Group{g}
+	nameless := dataset.Group{LastID: dataset.StreamID{Ms: 1000}, EntriesRead: 1, Pending: g.Pending[:1:1]}
+	nameless.Consumers = []dataset.Consumer{{Name: "bob", SeenMs: 1_700_000_000_000, Pending: c.Pending[:1:1]}}
+	s.Groups = []dataset.Group{nameless, g}
 	return s
 }
 
