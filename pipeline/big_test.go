@@ -60,7 +60,8 @@ func noTemporary(t *testing.T, lc *localcluster.Cluster) {
 
 // TestPieces writes random values of every type in pieces, whatever their size,
 // into every server, has the server dump them, and compares their meaning. Then
-// it does so again: each key is found to be there, by reading it in ranges.
+// it does so again: each key is found to be there, by reading it in ranges and, in another
+// import, as a whole.
 func TestPieces(t *testing.T) {
 	var dumps [][]byte
 	for i, name := range []string{"redis-8.0", "valkey-9.1"} {
@@ -111,6 +112,10 @@ func piecesAndDump(t *testing.T, s matrixServer, c *slotter.Cluster, client *red
 	if conflict == pipeline.ConflictFail {
 		if again.Existing != first.Restored || again.Restored != 0 || again.Failed != first.Failed {
 			t.Errorf("imported: %+v\nand again: %+v", first, again)
+		}
+		whole, err := imports(t, c, dump, all(conflict)) // by commands of one value each
+		if err != nil || whole.Existing != first.Restored {
+			t.Errorf("imported: %+v\nand again, whole: %+v, %v", first, whole, err)
 		}
 	} else if again.Restored != first.Restored {
 		t.Errorf("imported: %+v\nand again: %+v", first, again)
