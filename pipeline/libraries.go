@@ -127,10 +127,12 @@ func (im *Importer) loadFunction(ctx context.Context, addr, name, code string) e
 	if err == nil || !strings.Contains(err.Error(), "already exists") {
 		return err
 	}
-	same, _, lerr := findLibrary(ctx, client, name, code)
+	same, there, lerr := findLibrary(ctx, client, name, code)
 	switch {
 	case lerr != nil:
 		return lerr
+	case !there:
+		return err // it is one of its functions that exists, in another library
 	case same || im.opts.Conflict == ConflictSkip:
 		return nil
 	case im.opts.Conflict == ConflictReplace:

@@ -265,6 +265,17 @@ func TestFunctions(t *testing.T) {
 	if err != nil || res.Functions != 0 || res.Libraries != 1 || res.Scripts != 1 || len(res.Errors) != 1 || res.Errors[0].Count != 1 || res.Errors[0].Example != "mylib" {
 		t.Errorf("%v, %+v", err, res)
 	}
+	// A function of it is there in another library: then it is not, whatever the policy.
+	for _, m := range masters(lc) {
+		noError(t, m.FunctionFlush(t.Context()).Err())
+		noError(t, m.FunctionLoad(t.Context(), "#!lua name=other\nredis.register_function('f', function() return 'other' end)").Err())
+	}
+	for _, policy := range policies {
+		res, err = imports(t, connect(t, lc.URL()), lib("'four'"), all(policy))
+		if err != nil || res.Functions != 0 || res.Libraries != 1 || len(res.Errors) != 1 || !strings.Contains(res.Errors[0].Reason, "already exists") {
+			t.Errorf("%s: %v, %+v", policy, err, res)
+		}
+	}
 }
 
 // TestEmptyCollections expects collections without elements, which old bugs have
