@@ -227,14 +227,17 @@ func parseInt(b []byte) (n int64, ok bool) {
 	if neg {
 		b = b[1:]
 	}
-	if len(b) == 0 || len(b) > 18 {
+	if len(b) == 0 || len(b) > 19 {
 		return 0, false
 	}
 	for _, c := range b {
 		if c < '0' || c > '9' {
 			return 0, false
 		}
-		n = 10*n + int64(c-'0')
+		n = 10*n + int64(c-'0') // less than 2^64, so that too many show as a negative number
+	}
+	if n < 0 {
+		return 0, false
 	}
 	if neg {
 		n = -n

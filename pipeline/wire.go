@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 )
@@ -68,10 +69,18 @@ func (w *wire) next() (reply, error) {
 }
 
 // skip reads one reply with all its parts. Errors are as with next.
-func (w *wire) skip() error {
+func (w *wire) skip() error { return w.skipTo(mostNested) }
+
+// mostNested is how deep arrays may lie within each other in a reply.
+const mostNested = 8
+
+func (w *wire) skipTo(depth int) error {
 	rep, err := w.next()
+	if depth == 0 && rep.size > 0 {
+		return fmt.Errorf("%w: arrays within each other", errProtocol)
+	}
 	for ; err == nil && rep.size > 0; rep.size-- {
-		err = w.skip()
+		err = w.skipTo(depth - 1)
 	}
 	return err
 }
