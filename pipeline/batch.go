@@ -86,6 +86,9 @@ type batch struct {
 	wait bool      // a reply asked to try later: back off
 	// broken is how many connections in a row broke while it was on them.
 	broken int
+	// touch is, with Options.WaitReplicas, the name of a key to be written before the WAIT:
+	// one that only a sendWait batch has, or that one has to follow for.
+	touch []byte
 	// given is when it was handed over to be sent for the first time; zero once that
 	// has been answered. written is when its first byte was about to be written, this
 	// time.
@@ -100,7 +103,7 @@ func (b *batch) reset() (buf []byte, room int64) {
 		b.buf, b.own = b.own, nil
 	}
 	b.buf, b.cmds, b.part = b.buf[:0], b.cmds[:0], b.part[:0]
-	b.open, b.acked, b.large, b.how, b.due, b.try, b.lane, b.wait, b.broken = 0, 0, 0, sendPlain, time.Time{}, 0, nil, false, 0
+	b.open, b.acked, b.large, b.how, b.due, b.try, b.lane, b.wait, b.broken, b.touch = 0, 0, 0, sendPlain, time.Time{}, 0, nil, false, 0, nil
 	b.low.Store(none)
 	return buf, room
 }

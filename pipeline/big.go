@@ -53,12 +53,6 @@ func (f *Feeder) big(e *rdbparse.Entry) error {
 		return nil
 	}
 	f.Flush() // nothing waits for this one
-	if im.opts.Databases.Merge && im.opts.Databases.Prefix == "" {
-		// The same key of another database must not come behind this one.
-		if err := f.WaitSettled(); err != nil {
-			return f.unread(err)
-		}
-	}
 	return f.bring(e, f.scanner.BigValue())
 }
 
@@ -190,8 +184,7 @@ func (b *bigValue) exists() (bool, error) {
 		return false, err
 	}
 	if b.im.opts.Conflict == ConflictSkip && !b.uncertain {
-		b.im.stats.existing.Add(1)
-		return true, nil
+		return true, b.found()
 	}
 	differs, err := b.compare()
 	switch {
@@ -200,8 +193,7 @@ func (b *bigValue) exists() (bool, error) {
 	case differs == "" && b.uncertain:
 		return true, b.arrived()
 	case differs == "" || b.im.opts.Conflict == ConflictSkip:
-		b.im.stats.existing.Add(1)
-		return true, nil
+		return true, b.found()
 	case b.im.opts.Conflict == ConflictReplace:
 		return false, b.connect() // the link was given up
 	}
@@ -245,27 +237,35 @@ func (b *bigValue) accepted() {
 	b.k.written = 0
 }
 
-// arrived counts a key as restored of which it has turned out that it was, once
-// the replicas have it. They are asked about a write of this connection, so there
-// has to be one.
-func (b *bigValue) arrived() error {
-	if b.im.wait != nil {
-		b.newTemporary()
-		b.k.begin("SET", b.temp)
-		b.k.word("")
-		if err := b.k.command(); err != nil {
-			return err
-		}
-		b.k.begin(b.im.target.unlink, b.temp)
-		if _, err := b.k.number(); err != nil {
-			return err
-		}
+// found counts a key as existing, once the replicas have it.
+func (b *bigValue) found() error {
+	if err := b.confirm(); err != nil {
+		return err
 	}
-	if err := b.waitForReplicas(); err != nil {
+	b.im.stats.existing.Add(1)
+	b.k.lane.there.Add(1)
+	return nil
+}
+
+// arrived counts a key as restored of which it has turned out that it was, once
+// the replicas have it.
+func (b *bigValue) arrived() error {
+	if err := b.confirm(); err != nil {
 		return err
 	}
 	b.accepted()
 	return nil
+}
+
+// confirm returns when the replicas have a key that this connection has not written, of
+// the master: they are asked about a write that follows.
+func (b *bigValue) confirm() error {
+	if b.im.wait == nil {
+		return nil
+	}
+	b.k.buf = appendTouch(b.k.buf, temporaryName(b.name, b.im.runID, 0))
+	b.k.commands++
+	return b.waitForReplicas()
 }
 
 // waitForReplicas returns when as many replicas as wanted have what the link has
@@ -275,7 +275,7 @@ func (b *bigValue) waitForReplicas() error {
 	if im.wait == nil {
 		return nil
 	}
-	for {
+	for from := time.Now(); ; {
 		b.k.word("WAIT")
 		b.k.int(int64(im.opts.WaitReplicas))
 		b.k.int(500)
@@ -283,7 +283,13 @@ func (b *bigValue) waitForReplicas() error {
 		if err != nil || n >= int64(im.opts.WaitReplicas) {
 			return err
 		}
-		im.trouble(b.k.lane, fmt.Errorf("%d replicas have what was written, %d are wanted", n, im.opts.WaitReplicas))
+		err = fmt.Errorf("%d replicas have what was written, %d are wanted", n, im.opts.WaitReplicas)
+		im.trouble(b.k.lane, err)
+		// The master answers, which is why trouble never finds that too much.
+		if d := time.Since(from); d > im.opts.RetryTimeout {
+			im.abort(fmt.Errorf("%w for %v: %s: %w", ErrNoProgress, d.Round(time.Second), b.k.addr, err))
+			return im.whyStopped()
+		}
 	}
 }
 

@@ -34,11 +34,10 @@ const (
 	carrierShare = 16
 )
 
-// newCarriers returns the carriers of im, nil where the budget has no room for them,
-// or the order of keys counts.
+// newCarriers returns the carriers of im, nil where the budget has no room for them.
 func newCarriers(im *Importer) *carriers {
 	n := int(min(im.opts.Memory/carrierShare/carrierSize, mostCarriers))
-	if n == 0 || im.opts.Databases.collide() {
+	if n == 0 {
 		return nil
 	}
 	t := &carriers{free: make(chan *carrier, n)}
@@ -123,4 +122,13 @@ func (f *Feeder) joinCarriers() error {
 		return *err
 	}
 	return nil
+}
+
+// settled returns when all that f was given is settled. The error is the one for which
+// the import stops.
+func (f *Feeder) settled() error {
+	if err := f.joinCarriers(); err != nil {
+		return err
+	}
+	return f.WaitSettled()
 }

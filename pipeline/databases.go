@@ -35,6 +35,12 @@ func (f *Feeder) NewSource() {
 
 // changeDB readies f for the keys of e's database.
 func (f *Feeder) changeDB(e *rdbparse.Entry) error {
+	if f.source.begun && f.im.opts.Databases.collide() {
+		// Keys of this one must not come before those of the last one by the same name.
+		if err := f.settled(); err != nil {
+			return err
+		}
+	}
 	p, err := f.source.next(e, f.im.opts.Databases, f.im.target.db, &f.im.onlyDB)
 	if err != nil {
 		return err

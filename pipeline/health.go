@@ -210,14 +210,14 @@ func (c *connection) confirm() error {
 	}
 }
 
-// A Loss is a set of keys that a master had accepted and may have lost.
+// A Loss is a set of keys that a master had, accepted or there already, and may have lost.
 type Loss struct {
 	Addr   string // of the master
 	Slots  string // that have another owner now; "" where the master has lost its data
-	Keys   int64  // how many keys it had accepted, at the most
+	Keys   int64  // how many keys it had, at the most
 	Reason string
 
-	// What it had accepted before those in question, and when the loss was noted.
+	// What it had before those in question, and when the loss was noted.
 	before, after int64
 	harm          bool // false if the replicas had all of them
 }
@@ -277,7 +277,7 @@ func (im *Importer) breakOff(addr string) {
 	}
 }
 
-// noteLoss notes that what a master had accepted so far may be lost, or that it
+// noteLoss notes that what a master had so far may be lost, or that it
 // is not but will be accepted anew by another process. im.mu is held.
 func (im *Importer) noteLoss(addr, slots, reason string, harm bool) {
 	before := int64(0)
@@ -286,35 +286,36 @@ func (im *Importer) noteLoss(addr, slots, reason string, harm bool) {
 			before = l.after
 		}
 	}
-	keys := im.acceptedBy(addr)
+	keys := im.heldBy(addr)
 	if keys == before {
 		return
 	}
 	im.losses = append(im.losses, Loss{Addr: addr, Slots: slots, Reason: reason, before: before, after: keys, harm: harm})
 	if harm {
-		im.opts.Warn(fmt.Sprintf("up to %d keys that %s had accepted may be lost: %s", keys-before, addr, reason))
+		im.opts.Warn(fmt.Sprintf("up to %d keys that %s had may be lost: %s", keys-before, addr, reason))
 	}
 }
 
-// acceptedBy returns how many keys a master has accepted. im.mu is held.
-func (im *Importer) acceptedBy(addr string) (keys int64) {
+// heldBy returns how many keys a master has, as far as it has said so: those that it has
+// accepted, and those that were there. im.mu is held.
+func (im *Importer) heldBy(addr string) (keys int64) {
 	for _, l := range im.lanes {
 		if l.place.addr == addr {
-			keys += l.keys.Load()
+			keys += l.keys.Load() + l.there.Load()
 		}
 	}
 	return keys
 }
 
 // lossesNow returns the losses. A reader may have counted replies after a loss
-// was noted that were given before it: all that a master had accepted until its
+// was noted that were given before it: all that a master had until its
 // next loss is in question. im.mu is held.
 func (im *Importer) lossesNow() (all []Loss) {
 	for i, l := range im.losses {
 		if !l.harm {
 			continue
 		}
-		until := im.acceptedBy(l.Addr)
+		until := im.heldBy(l.Addr)
 		for _, next := range im.losses[i+1:] {
 			if next.Addr == l.Addr {
 				until = next.before
@@ -362,7 +363,7 @@ func (im *Importer) lastLook() {
 	_ = m.EachMaster(ctx, func(ctx context.Context, i int) error {
 		addr := m.Masters[i].Addr
 		im.mu.Lock()
-		keys := im.acceptedBy(addr)
+		keys := im.heldBy(addr)
 		im.mu.Unlock()
 		if keys > 0 && !im.stillThere(ctx, addr) {
 			im.mu.Lock()

@@ -21,6 +21,7 @@ type lane struct {
 	queue *queue // batches to be sent
 
 	keys, bytes atomic.Int64 // accepted
+	there       atomic.Int64 // keys that the master had already, as they should be
 	pace        *pace
 	conn        atomic.Pointer[connection]
 	since       atomic.Int64 // when its present trouble began, in ns since the epoch; 0 if all is well
@@ -184,8 +185,10 @@ type connection struct {
 	firstFor time.Time
 
 	// Of the reader, with Options.WaitReplicas: batches that the master has
-	// accepted and the replicas have not confirmed.
+	// accepted and the replicas have not confirmed; and how many keys have still to be
+	// written so that WAIT says something about those that were there.
 	unconfirmed []*batch
+	untouched   int
 }
 
 func newConnection(l *lane, conn net.Conn) *connection {
@@ -290,6 +293,9 @@ func (c *connection) writeBatch(b *batch) error {
 			key := parseRestore(b.command(b.at(i))).key
 			l.scratch = l.im.target.appendReadBack(l.scratch, key, b.how == sendReadBackAsking)
 		}
+		l.bufs = append(l.bufs, l.scratch)
+	case b.touch != nil:
+		l.scratch = appendTouch(l.scratch, b.touch)
 		l.bufs = append(l.bufs, l.scratch)
 	default:
 		for i := range b.sent() {

@@ -19,6 +19,7 @@ func (c *connection) settle(b *batch) error {
 	var err error
 	switch b.how {
 	case sendWait:
+		err = c.settleTouch(b)
 	case sendReadBack, sendReadBackAsking:
 		err = l.settleReadBack(c.replies, b, &t)
 	default:
@@ -58,12 +59,20 @@ func (c *connection) settleWait(b *batch) error {
 	if b.acked > 0 {
 		c.unconfirmed = append(c.unconfirmed, b)
 	}
+	if b.touch != nil && b.how != sendWait {
+		c.untouched++
+		l.queue.put(&batch{how: sendWait, touch: b.touch})
+		b.touch = nil
+	}
 	if n < int64(l.im.opts.WaitReplicas) {
 		if len(c.unconfirmed) > 0 {
 			l.im.trouble(l, fmt.Errorf("%d replicas have what was written, %d are wanted", n, l.im.opts.WaitReplicas))
 			l.queue.put(&batch{how: sendWait})
 		}
 		return nil
+	}
+	if c.untouched > 0 {
+		return nil // it has not been asked about keys that were there
 	}
 	var t tally
 	for _, u := range c.unconfirmed {
@@ -78,6 +87,21 @@ func (c *connection) settleWait(b *batch) error {
 	l.since.Store(0)
 	l.well()
 	return nil
+}
+
+// settleTouch reads the reply to the write of a sendWait batch. WAIT speaks of what its
+// own connection has written, and some servers say of one that has written nothing that
+// all replicas have it. A key that was there was written by another one, before.
+func (c *connection) settleTouch(b *batch) error {
+	if b.touch == nil {
+		return nil
+	}
+	rep, err := c.replies.next()
+	if err == nil && rep.kind != '+' {
+		err = fmt.Errorf("a write that the replicas are to confirm was answered %q", rep.text)
+	}
+	c.untouched--
+	return err
 }
 
 // errNotConfirmed is why what the replicas have not confirmed is sent again.
@@ -113,6 +137,7 @@ func (l *lane) count(t *tally) {
 	l.im.stats.restored.Add(t.restored)
 	l.im.stats.existing.Add(t.existing)
 	l.keys.Add(t.restored)
+	l.there.Add(t.existing)
 	l.bytes.Add(t.bytes)
 }
 
@@ -166,6 +191,9 @@ func (l *lane) exists(b *batch, i int, t *tally) {
 	if l.im.opts.WaitReplicas > 0 {
 		b.cmds[i].state = stateAckedExisting
 		b.acked++
+		if b.touch == nil {
+			b.touch = temporaryName(parseRestore(b.command(i)).key, l.im.runID, 0)
+		}
 		return
 	}
 	t.existing++

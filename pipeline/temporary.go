@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/slotter"
 )
 
@@ -27,6 +28,18 @@ var temporaryEnd = regexp.MustCompile(temporaryMark + `[0-9a-f]+:[0-9]+(:[0-9a-z
 
 // IsTemporary reports whether a key's name is that of a temporary key.
 func IsTemporary(key []byte) bool { return temporaryEnd.Match(key) }
+
+// appendTouch appends the command that writes a key of that name, which is gone a
+// millisecond later.
+func appendTouch(dst, name []byte) []byte {
+	w := wire{buf: dst}
+	w.begin("RESTORE", name)
+	w.int(1)
+	w.bytes(rdbparse.AppendPayload(nil, &rdbparse.Entry{Type: rdbparse.TypeString.Info(), Value: []byte{0}}))
+	w.word("REPLACE")
+	w.end(0)
+	return w.buf
+}
 
 // newRunID returns a number that no other import has.
 func newRunID() string {
