@@ -26,16 +26,18 @@ func (e *DamagedError) Error() string {
 func (e *DamagedError) Unwrap() error { return e.Err }
 
 // care says, for each type, whether its values need more than their bytes sent:
-// because the target does not know the type, or since it holds listpacks, whose
-// elements of certain lengths not every server reads alike.
+// because the target does not know the type, since it holds listpacks, whose
+// elements of certain lengths not every server reads alike, or since a damaged one
+// would end the server.
 type care [3 << 8]careful
 
 type careful uint8
 
 const (
-	careNone   careful = iota
-	careLarge          // if the listpack that is the value is large
-	careNested         // if a listpack in the value is large
+	careNone       careful = iota
+	careCompressed         // if the string that is the value is compressed
+	careLarge              // if the listpack that is the value is large
+	careNested             // if a listpack in the value is large
 	careAlways
 )
 
@@ -65,8 +67,10 @@ func makeCare(s element.ServerVersion, allowModules bool) *care {
 			c[t.Type] = careAlways
 		case t.Type == rdbparse.TypeModule2 && killsServer(s) && !allowModules:
 			c[t.Type] = careAlways
-		case killsServer(s) && t.Kind != rdbparse.KindString && element.CanOpen(info):
-			c[t.Type] = careAlways // a damaged one would end the server
+		case killsServer(s) && t.Kind == rdbparse.KindString:
+			c[t.Type] = careCompressed
+		case killsServer(s) && element.CanOpen(info):
+			c[t.Type] = careAlways
 		case !element.HasListpack(t.Type):
 		case t.Type == rdbparse.TypeHashListpack || t.Type == rdbparse.TypeZSetListpack || t.Type == rdbparse.TypeSetListpack:
 			c[t.Type] = careLarge
@@ -95,14 +99,21 @@ func (t *target) needsCareNow(e *rdbparse.Entry) bool {
 	switch t.care[e.Type.Type] {
 	case careNone:
 		return false
+	case careCompressed:
+		return isCompressed(e)
 	case careLarge:
-		compressed := len(e.Value) > 0 && e.Value[0] >= 0xc0
-		return (compressed || len(e.Value) >= largeValue) && hasLargeListpack(e)
+		return (isCompressed(e) || len(e.Value) >= largeValue) && hasLargeListpack(e)
 	case careNested:
 		return len(e.Value) >= largeCompressed && hasLargeListpack(e)
 	}
 	return true
 }
+
+// isCompressed reports whether a value that is one string stands there compressed.
+func isCompressed(e *rdbparse.Entry) bool { return len(e.Value) > 0 && e.Value[0] == lzfString }
+
+// lzfString begins a string that is compressed.
+const lzfString = 0xc3
 
 func hasLargeListpack(e *rdbparse.Entry) bool {
 	return element.HasLargeListpack(element.Value{Type: e.Type, Raw: e.Value})

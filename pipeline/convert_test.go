@@ -35,6 +35,13 @@ func entry(t rdbparse.Type, value []byte) *rdbparse.Entry {
 	return &rdbparse.Entry{Type: t.Info(), Key: []byte("key"), Value: value, Idle: -1, Freq: -1}
 }
 
+// Compressed strings that servers do not write: one refers to what is before its
+// beginning, one has 4 bytes and says 50.
+const (
+	lzfNowhere = "\xc3\x05\x1e\xe0\xff\x10aa"
+	lzfShort   = "\xc3\x05\x32\x03abcd"
+)
+
 var someMeta = []byte{243, 0}
 
 func TestNeedsCare(t *testing.T) {
@@ -61,6 +68,9 @@ func TestNeedsCare(t *testing.T) {
 		{"unknown type", valkey81, entry(rdbparse.TypeHash2, nil), true},
 		{"known type", valkey91, entry(rdbparse.TypeHash2, nil), false},
 		{"module", redis80, entry(rdbparse.TypeModule2, nil), false},
+		{"string, where it kills", redis60, entry(rdbparse.TypeString, dataset.AppendRawString(nil, []byte("\xc3"))), false},
+		{"number, where it kills", redis60, entry(rdbparse.TypeString, []byte{0xc0, 1}), false},
+		{"compressed string, where it kills", redis60, entry(rdbparse.TypeString, dataset.AppendLZFString(nil, edge)), true},
 		{"module, where it kills", redis60, entry(rdbparse.TypeModule2, nil), true},
 	}
 	for _, tt := range tests {
@@ -124,6 +134,9 @@ func TestConvertOutcomes(t *testing.T) {
 		{"module", redis60, Options{}, module, 0, 0, 0, "module type AAAAAAAAA: Redis 6.0.16 would exit"},
 		{"module, allowed", redis60, Options{AllowModules: true}, module, rdbparse.TypeModule2, 0, 0, ""},
 		{"array", redis80, Options{}, entry(rdbparse.TypeArray, []byte{1, 0, 0, 0, 0}), 0, 0, 0, "Redis 8.0 has no encoding for array"},
+		{"compressed string", redis60, Options{}, entry(rdbparse.TypeString, dataset.AppendLZFString(nil, make([]byte, 100))), rdbparse.TypeString, 0, 0, ""},
+		{"string that is no LZF", redis60, Options{SkipDamaged: true}, entry(rdbparse.TypeString, []byte(lzfNowhere)), 0, 0, 0, "damaged value of type string"},
+		{"string shorter than it says", redis60, Options{SkipDamaged: true}, entry(rdbparse.TypeString, []byte(lzfShort)), 0, 0, 0, "damaged value of type string"},
 		{"damaged", redis80, Options{SkipDamaged: true}, torn, 0, 0, 0, "damaged value of type hash_2"},
 	}
 	for _, tt := range tests {

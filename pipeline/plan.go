@@ -251,7 +251,7 @@ func (p *Planner) needsModule(e *rdbparse.Entry) string {
 // open reads a value to its end: servers look at the head of what they are sent
 // only, unless sanitize-dump-payload is set.
 func (p *Planner) open(e *rdbparse.Entry) error {
-	if e.Type.Kind == rdbparse.KindString || !element.CanOpen(e.Type) {
+	if e.Type.Kind == rdbparse.KindString && !isCompressed(e) || !element.CanOpen(e.Type) {
 		return nil
 	}
 	v := element.Value{Type: e.Type, Raw: e.Value, Fields: e.Fields}

@@ -60,6 +60,9 @@ func (b *bigValue) foretell() (reason string, err error) {
 		if size := max(el.Long, int64(len(el.Value))); el.Kind == element.Text && size > int64(b.im.target.maxCommand) {
 			return b.tooLarge(), nil
 		}
+		if el.Long > 0 && w.r.Parts(nil) != nil { // what is passed over is not decompressed
+			break
+		}
 		if el.Kind == element.Field && el.ExpireAt != 0 {
 			keep, err := w.expiry(el)
 			if err != nil {

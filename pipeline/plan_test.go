@@ -145,6 +145,36 @@ func TestPlanDamage(t *testing.T) {
 	}
 }
 
+// TestPlanStrings plans with compressed strings that do not give what they say,
+// held and not.
+func TestPlanStrings(t *testing.T) {
+	c := connect(t, start(t, localcluster.Options{Standalone: true}).URL())
+	long := dataset.AppendLZFString(nil, bytes.Repeat([]byte("compressed"), 1000))
+	broken := bytes.Clone(long)
+	broken[len(broken)-2] ^= 0x40 // in the last reference, or what it is of
+	for name, value := range map[string][]byte{"short": []byte("\xc3\x05\x32\x03abcd"), "no LZF": []byte("\xc3\x05\x1e\xe0\xff\x10aa"), "long": broken} {
+		for _, held := range []int{0, 4} {
+			var b bytes.Buffer
+			w := dataset.NewWriter(&b, "REDIS0010")
+			w.Key(dataset.TypeString, []byte("whole"), long)
+			w.Key(dataset.TypeString, []byte("broken"), value)
+			noError(t, w.Close())
+			facts, err := pipeline.Look(t.Context(), c, allOptions())
+			noError(t, err)
+			p := facts.NewPlanner()
+			sc := rdbparse.NewScanner(&b, rdbparse.Options{MaxValue: held})
+			for sc.Next() {
+				p.Key(sc)
+			}
+			noError(t, sc.Err())
+			plan := p.Result()
+			if plan.Damaged.Keys != 1 || plan.Sent().Keys != 1 || plan.Damage == nil || string(plan.Damage.Key) != "broken" {
+				t.Errorf("%s, held %d: %+v, %v", name, held, plan.Damaged, plan.Damage)
+			}
+		}
+	}
+}
+
 // TestLookPermissions looks with a user who may do little.
 func TestLookPermissions(t *testing.T) {
 	lc := start(t, localcluster.Options{Standalone: true, Config: []string{

@@ -339,7 +339,10 @@ func TestOldServer(t *testing.T) {
 	damaged := dataset.AppendZiplist(nil, [][]byte{[]byte("a"), []byte("b")})
 	damaged[10] = 200 // the length before the first element
 	w.Key(dataset.TypeListZiplist, []byte("bad"), dataset.AppendString(nil, damaged))
+	w.Key(dataset.TypeString, []byte("no LZF"), []byte("\xc3\x05\x1e\xe0\xff\x10aa"))
+	w.Key(dataset.TypeString, []byte("too short"), []byte("\xc3\x05\x32\x03abcd"))
 	w.Key(dataset.TypeListZiplist, []byte("fine"), dataset.AppendString(nil, dataset.AppendZiplist(nil, [][]byte{[]byte("a")})))
+	w.Key(dataset.TypeString, []byte("compressed"), dataset.AppendLZFString(nil, make([]byte, 100)))
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -352,7 +355,7 @@ func TestOldServer(t *testing.T) {
 	opts := all(pipeline.ConflictFail)
 	opts.SkipDamaged = true
 	res, err := imports(t, c, buf.Bytes(), opts)
-	if err != nil || res.Restored != 2 || res.Failed != 1 || res.Errors[0].Example != "bad" {
+	if err != nil || res.Restored != 3 || res.Failed != 3 {
 		t.Errorf("%v, %+v", err, res)
 	}
 	if err := lc.Nodes()[0].Client().Ping(t.Context()).Err(); err != nil {
