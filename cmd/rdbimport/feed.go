@@ -170,15 +170,29 @@ func (f *feeding) feed(ctx context.Context, i int) error {
 	}
 	tail, err := in.CheckTail(ctx, sc.Rest(), in.reader)
 	if err != nil {
-		if ctx.Err() == nil {
-			f.con.warn(err.Error())
-			return nil
+		if err := behindDump(ctx, sc.Checksum(), err); err != nil {
+			return err
 		}
-		return err
+		f.con.warn(err.Error())
+		return nil
 	}
 	src.behind = tail.Writes
 	if text := tailText(tail); text != "" {
 		f.con.warn(in.Name() + ": " + text)
+	}
+	return nil
+}
+
+// behindDump judges an error met behind a dump that was read to its end, with its
+// checksum in the state sum. nil is that the dump is whole all the same. Compressed
+// data has a checksum behind all of it, and where the dump has none of its own, that
+// is the only one there is.
+func behindDump(ctx context.Context, sum rdbparse.Checksum, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return err
+	case errors.Is(err, source.ErrCompressed) && sum != rdbparse.ChecksumOK:
+		return fmt.Errorf("values may be wrong, and the dump has no checksum of its own: %w", err)
 	}
 	return nil
 }

@@ -215,11 +215,11 @@ func (r *inspection) read(ctx context.Context, s *inspectSource) error {
 	}
 	tail, err := s.in.CheckTail(ctx, sc.Rest(), s.in.reader)
 	if err != nil {
-		if ctx.Err() == nil {
-			r.con.warn(err.Error())
-			return nil
+		if err := behindDump(ctx, sc.Checksum(), err); err != nil {
+			return err
 		}
-		return err
+		r.con.warn(err.Error())
+		return nil
 	}
 	if text := tailText(tail); text != "" {
 		r.con.warn(s.in.Name() + ": " + text)

@@ -192,11 +192,11 @@ func (r *verification) readOne(ctx context.Context, src *sourceRun, v *pipeline.
 	}
 	tail, err := in.CheckTail(ctx, sc.Rest(), in.reader)
 	if err != nil {
-		if ctx.Err() == nil {
-			r.con.warn(err.Error())
-			return nil
+		if err := behindDump(ctx, sc.Checksum(), err); err != nil {
+			return err
 		}
-		return err
+		r.con.warn(err.Error())
+		return nil
 	}
 	if tail.Writes > 0 {
 		r.con.warn(fmt.Sprintf("%s: %s behind the dump are not compared", in.Name(), plural(tail.Writes, "writing command")))
