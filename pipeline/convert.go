@@ -146,13 +146,13 @@ func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 	}
 	v := element.Value{Type: e.Type, Raw: e.Value, Fields: e.Fields}
 	plan, err := element.PlanValue(v, im.target.version, im.target.version.BackLengths())
-	if err == nil && plan.Verb == element.AsIs && killsServer(im.target.version) {
-		err = checkValue(v)
-	}
 	if err == nil && plan.Verb == element.Rewrite {
 		f.convertBuf, err = element.Convert(f.convertBuf[:0], v, plan.To, element.Options{
 			DropFieldExpiry: im.opts.DropFieldTTL, Now: now, Back: plan.Back,
 		})
+	}
+	if err == nil && plan.Verb != element.Refuse && killsServer(im.target.version) {
+		err = f.checkValue(v)
 	}
 	switch {
 	case err != nil:
@@ -164,6 +164,14 @@ func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 		out.Type, out.Value = plan.To.Info(), f.convertBuf
 	}
 	return out, nil
+}
+
+// checkValue returns what is wrong with a value for a server that exits on it.
+func (f *Feeder) checkValue(v element.Value) error {
+	if f.checker == nil {
+		f.checker = new(element.Checker)
+	}
+	return f.checker.Check(v)
 }
 
 // notConverted counts a value that could not be rewritten as planned, or returns

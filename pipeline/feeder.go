@@ -10,6 +10,7 @@ import (
 
 	"github.com/rdbimport/rdbimport/pipeline/internal/prefetch"
 	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/element"
 	"github.com/rdbimport/rdbimport/slotter"
 )
 
@@ -51,9 +52,10 @@ type Feeder struct {
 	met, before    int64
 	from, nextMark int64
 
-	// For values that are rewritten.
+	// For values that are rewritten, or checked for a server that would exit on them.
 	converted  rdbparse.Entry
 	convertBuf []byte
+	checker    *element.Checker // nil where none was
 }
 
 // filling is a batch that is being filled. What a key needs of it lies here, one

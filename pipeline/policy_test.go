@@ -328,37 +328,3 @@ func TestRefused(t *testing.T) {
 		t.Errorf("%v, %+v", err, res)
 	}
 }
-
-// TestOldServer expects a damaged value never to reach a Redis 6.0, which would
-// exit on it, though its type is one that the server knows.
-func TestOldServer(t *testing.T) {
-	var buf bytes.Buffer
-	w := dataset.NewWriter(&buf, "REDIS0009")
-	w.SelectDB(0)
-	w.Key(dataset.TypeString, []byte("good"), dataset.AppendString(nil, "x"))
-	damaged := dataset.AppendZiplist(nil, [][]byte{[]byte("a"), []byte("b")})
-	damaged[10] = 200 // the length before the first element
-	w.Key(dataset.TypeListZiplist, []byte("bad"), dataset.AppendString(nil, damaged))
-	w.Key(dataset.TypeString, []byte("no LZF"), []byte("\xc3\x05\x1e\xe0\xff\x10aa"))
-	w.Key(dataset.TypeString, []byte("too short"), []byte("\xc3\x05\x32\x03abcd"))
-	w.Key(dataset.TypeListZiplist, []byte("fine"), dataset.AppendString(nil, dataset.AppendZiplist(nil, [][]byte{[]byte("a")})))
-	w.Key(dataset.TypeString, []byte("compressed"), dataset.AppendLZFString(nil, make([]byte, 100)))
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	old := matrixServers(t)[0]
-	if old.name != "redis-6.0" {
-		t.Skip("no redis-6.0 (make servers)")
-	}
-	lc := start(t, localcluster.Options{Standalone: true, Binary: old.binary})
-	c := connect(t, lc.URL())
-	opts := all(pipeline.ConflictFail)
-	opts.SkipDamaged = true
-	res, err := imports(t, c, buf.Bytes(), opts)
-	if err != nil || res.Restored != 3 || res.Failed != 3 {
-		t.Errorf("%v, %+v", err, res)
-	}
-	if err := lc.Nodes()[0].Client().Ping(t.Context()).Err(); err != nil {
-		t.Errorf("the server is gone: %v", err)
-	}
-}

@@ -47,7 +47,7 @@ func (t *target) takesAsIs(e *rdbparse.Entry, modules bool) bool {
 	v := element.Value{Type: e.Type, Raw: e.Value, Fields: e.Fields}
 	plan, err := element.PlanValue(v, t.version, t.version.BackLengths())
 	if err == nil && killsServer(t.version) {
-		err = checkValue(v)
+		err = new(element.Checker).Check(v)
 	}
 	return err == nil && plan.Verb == element.AsIs
 }

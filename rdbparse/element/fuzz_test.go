@@ -13,8 +13,8 @@ import (
 )
 
 // FuzzReader opens any bytes as a value of each type. Oracles: one large read
-// against single bytes, equality with itself, and every conversion against its
-// origin.
+// against single bytes, equality with itself, every conversion against its origin,
+// and that a Checker finds what a Reader does.
 func FuzzReader(f *testing.F) {
 	index := map[rdbparse.Type]uint8{}
 	for i, row := range rdbparse.Types() {
@@ -37,6 +37,9 @@ func FuzzReader(f *testing.F) {
 		whole, err := render(element.Open(v))
 		if len(whole) > 1<<22 {
 			return // compressed to the extreme; the rest would take too long
+		}
+		if checked := new(element.Checker).Check(v); element.CanOpen(row) && err != nil && (checked == nil || checked.Error() != err.Error()) {
+			t.Fatalf("checked: %v, read: %v", checked, err)
 		}
 		if err != nil {
 			if !errors.Is(err, element.ErrDamaged) && !errors.Is(err, element.ErrOpaque) && !errors.Is(err, element.ErrTemplate) {

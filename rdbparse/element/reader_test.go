@@ -189,6 +189,7 @@ func TestDamagedValues(t *testing.T) {
 		"blob as integer":       value(rdbparse.TypeHashListpack, []byte{0xc0, 1}),
 		"lzf of another length": value(rdbparse.TypeString, append([]byte{0xc3, 6, 37}, lzf[3:]...)),
 		"stream node id":        value(rdbparse.TypeStreamListpacks, join(lens(1), str("short"), str(streamNode), lens(0, 0, 0, 0))),
+		"stream node twice":     value(rdbparse.TypeStreamListpacks, join(lens(2), str(rawID(5, 1)), str(streamNode), str(rawID(5, 1)), str(streamNode), lens(6, 9, 9, 0))),
 		"template form":         value(rdbparse.TypeHashTmplArray, lens(2)),
 		"template values":       value(rdbparse.TypeHashTmplLP, join(lens(1, 1), str("f"), str(listpack(number(1))))),
 		"array tag":             value(rdbparse.TypeArray, join(lens(1, 0), lens(0, 4), u64(1))),

@@ -10,6 +10,7 @@ import (
 // streamState is where a Reader is in a stream.
 type streamState struct {
 	master  ID     // which the ids of the node are counted from
+	node    bool   // there is one
 	entries uint64 // still to come in the node, deleted ones too
 	arena   []byte // integers of an entry, written out
 
@@ -68,7 +69,7 @@ func (r *Reader) nextStreamNode() bool {
 // nodeID reads the id that a node counts from: a string of 16 bytes.
 func (r *Reader) nodeID() bool {
 	const size = 16
-	h := r.w.String()
+	before, h := r.stream.master, r.w.String()
 	if h.Form == window.LZF && h.Plain == size && h.Size <= 2*size { // no server compresses it
 		p := r.w.Bytes(int(h.Size))
 		if id := r.decompress(r.scratch[0], p, size); r.err == nil {
@@ -79,7 +80,14 @@ func (r *Reader) nodeID() bool {
 	} else if r.w.Err() == nil {
 		r.damaged("id of a stream node has %d bytes", h.Plain)
 	}
-	return r.w.Err() == nil && r.err == nil
+	if r.w.Err() != nil || r.err != nil {
+		return false
+	}
+	if r.stream.node && !before.less(r.stream.master) {
+		return r.damaged("stream nodes are not in ascending order")
+	}
+	r.stream.node = true
+	return true
 }
 
 // masterFields keeps the n field names of a node's master entry.

@@ -1,0 +1,105 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/rdbimport/rdbimport/bench/dataset"
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/slotter/localcluster"
+)
+
+// TestOldServer expects a damaged value never to reach a Redis 6.0, which would
+// exit on it, though its type is one that the server knows.
+func TestOldServer(t *testing.T) {
+	var buf bytes.Buffer
+	w := dataset.NewWriter(&buf, "REDIS0009")
+	w.SelectDB(0)
+	w.Key(dataset.TypeString, []byte("good"), dataset.AppendString(nil, "x"))
+	damaged := dataset.AppendZiplist(nil, [][]byte{[]byte("a"), []byte("b")})
+	damaged[10] = 200 // the length before the first element
+	w.Key(dataset.TypeListZiplist, []byte("bad"), dataset.AppendString(nil, damaged))
+	w.Key(dataset.TypeString, []byte("no LZF"), []byte("\xc3\x05\x1e\xe0\xff\x10aa"))
+	w.Key(dataset.TypeString, []byte("too short"), []byte("\xc3\x05\x32\x03abcd"))
+	w.Key(dataset.TypeListZiplist, []byte("fine"), dataset.AppendString(nil, dataset.AppendZiplist(nil, [][]byte{[]byte("a")})))
+	w.Key(dataset.TypeString, []byte("compressed"), dataset.AppendLZFString(nil, make([]byte, 100)))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	old := matrixServers(t)[0]
+	if old.name != "redis-6.0" {
+		t.Skip("no redis-6.0 (make servers)")
+	}
+	lc := start(t, localcluster.Options{Standalone: true, Binary: old.binary})
+	c := connect(t, lc.URL())
+	opts := all(pipeline.ConflictFail)
+	opts.SkipDamaged = true
+	res, err := imports(t, c, buf.Bytes(), opts)
+	if err != nil || res.Restored != 3 || res.Failed != 3 {
+		t.Errorf("%v, %+v", err, res)
+	}
+	if err := lc.Nodes()[0].Client().Ping(t.Context()).Err(); err != nil {
+		t.Errorf("the server is gone: %v", err)
+	}
+}
+
+// TestOldServerStrict expects values never to reach a Redis 6.0 that it would exit on
+// though each of their parts is sound.
+func TestOldServerStrict(t *testing.T) {
+	old := matrixServers(t)[0]
+	if old.name != "redis-6.0" {
+		t.Skip("no redis-6.0 (make servers)")
+	}
+	lc := start(t, localcluster.Options{Standalone: true, Binary: old.binary})
+	opts := all(pipeline.ConflictFail)
+	opts.SkipDamaged = true
+	res, err := imports(t, connect(t, lc.URL()), strictDump(t), opts)
+	if err != nil || res.Restored != 1 || res.Filtered != 4 || res.Failed != res.Read-5 {
+		t.Errorf("%v, %+v", err, res)
+	}
+	if keys := lc.Nodes()[0].Client().Keys(t.Context(), "*").Val(); len(keys) != 1 || keys[0] != "good" {
+		t.Errorf("%q", keys)
+	}
+}
+
+// strictDump returns a dump of a good stream, of empty collections, and of values of
+// which parts contradict each other.
+func strictDump(t *testing.T) []byte {
+	var buf bytes.Buffer
+	w := dataset.NewWriter(&buf, "REDIS0011")
+	id, other := dataset.StreamID{Ms: 1, Seq: 1}, dataset.StreamID{Ms: 2, Seq: 1}
+	stream := func(name string, typ dataset.Type, change func(s *dataset.Stream)) {
+		s := dataset.NewStream([]dataset.StreamEntry{{ID: id, Fields: [][]byte{[]byte("f"), []byte("v")}}}, 1)
+		s.Groups = []dataset.Group{{Name: "g", LastID: id, Pending: []dataset.Pending{{ID: id, Count: 1}},
+			Consumers: []dataset.Consumer{{Name: "c", Pending: []dataset.StreamID{id}}}}}
+		change(s)
+		w.Key(typ, []byte(name), dataset.AppendStream(nil, typ, s))
+	}
+	stream("good", dataset.TypeStream, func(*dataset.Stream) {})
+	for _, typ := range []dataset.Type{dataset.TypeStream, dataset.TypeStream3} {
+		name := fmt.Sprint("stream ", typ, ": ")
+		stream(name+"owned, not pending", typ, func(s *dataset.Stream) { s.Groups[0].Consumers[0].Pending[0] = other })
+		stream(name+"pending with nobody", typ, func(s *dataset.Stream) { s.Groups[0].Consumers = nil })
+		stream(name+"pending twice", typ, func(s *dataset.Stream) { s.Groups[0].Pending = append(s.Groups[0].Pending, s.Groups[0].Pending...) })
+		stream(name+"group twice", typ, func(s *dataset.Stream) { s.Groups = append(s.Groups, s.Groups...) })
+		stream(name+"node twice", typ, func(s *dataset.Stream) { s.Nodes = append(s.Nodes, s.Nodes...) })
+	}
+	var pairs, scored [][]byte
+	for i := range 600 {
+		pairs = append(pairs, fmt.Appendf(nil, "f%d", i%599), []byte("v"))
+		scored = append(scored, fmt.Appendf(nil, "f%d", i%599), fmt.Append(nil, i%599))
+	}
+	w.Key(dataset.TypeHash, []byte("hash"), dataset.AppendHash(nil, pairs))
+	w.Key(dataset.TypeHashZiplist, []byte("hash as ziplist"), dataset.AppendRawString(nil, dataset.AppendZiplist(nil, pairs)))
+	w.Key(dataset.TypeHashListpack, []byte("hash as listpack"), dataset.AppendRawString(nil, dataset.AppendListpack(nil, pairs)))
+	w.Key(dataset.TypeZsetZiplist, []byte("zset as ziplist"), dataset.AppendRawString(nil, dataset.AppendZiplist(nil, scored)))
+	w.Key(dataset.TypeListZiplist, []byte("no items"), dataset.AppendRawString(nil, dataset.AppendZiplist(nil, nil)))
+	w.Key(dataset.TypeListQuicklist, []byte("a node of no items"), append([]byte{1}, dataset.AppendRawString(nil, dataset.AppendZiplist(nil, nil))...))
+	w.Key(dataset.TypeSetIntset, []byte("no numbers"), dataset.AppendRawString(nil, []byte{2, 0, 0, 0, 0, 0, 0, 0}))
+	w.Key(dataset.TypeSetListpack, []byte("no members"), dataset.AppendRawString(nil, dataset.AppendListpack(nil, nil)))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
