@@ -63,6 +63,41 @@ func TestOldServerStrict(t *testing.T) {
 	}
 }
 
+// addEmpty adds collections of no elements, in encodings that show it only when they
+// are opened.
+func addEmpty(w *dataset.Writer) {
+	ziplist := dataset.AppendRawString(nil, dataset.AppendZiplist(nil, nil))
+	w.Key(dataset.TypeListZiplist, []byte("no items"), ziplist)
+	w.Key(dataset.TypeListQuicklist, []byte("a node of no items"), append([]byte{1}, ziplist...))
+	w.Key(dataset.TypeSetIntset, []byte("no numbers"), dataset.AppendRawString(nil, []byte{2, 0, 0, 0, 0, 0, 0, 0}))
+	w.Key(dataset.TypeHashListpack, []byte("no fields"), dataset.AppendRawString(nil, dataset.AppendListpack(nil, nil)))
+}
+
+// TestPackedOfNothing has them counted as filtered by the plan, the import and the
+// comparison, whoever leaves them out.
+func TestPackedOfNothing(t *testing.T) {
+	var buf bytes.Buffer
+	w := dataset.NewWriter(&buf, "REDIS0010")
+	addEmpty(w)
+	w.Key(dataset.TypeString, []byte("k"), dataset.AppendString(nil, "v"))
+	noError(t, w.Close())
+	for _, s := range matrixServers(t) {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			c := connect(t, s.run(t, true).URL())
+			if _, plan := plans(t, c, buf.Bytes(), allOptions()); plan.Filtered.Keys != 4 || plan.Sent().Keys != 1 {
+				t.Errorf("planned: %+v, %+v", plan.Filtered, plan.Sent())
+			}
+			if res, err := imports(t, c, buf.Bytes(), allOptions()); err != nil || res.Filtered != 4 || res.Restored != 1 {
+				t.Errorf("imported: %v, %+v", err, res)
+			}
+			if res, found := verifies(t, c, buf.Bytes(), verifyOpts()); res.Filtered != 4 || res.Same != 1 {
+				t.Errorf("compared: %+v, %v", res, found)
+			}
+		})
+	}
+}
+
 // strictDump returns a dump of a good stream, of empty collections, and of values of
 // which parts contradict each other.
 func strictDump(t *testing.T) []byte {
@@ -94,10 +129,7 @@ func strictDump(t *testing.T) []byte {
 	w.Key(dataset.TypeHashZiplist, []byte("hash as ziplist"), dataset.AppendRawString(nil, dataset.AppendZiplist(nil, pairs)))
 	w.Key(dataset.TypeHashListpack, []byte("hash as listpack"), dataset.AppendRawString(nil, dataset.AppendListpack(nil, pairs)))
 	w.Key(dataset.TypeZsetZiplist, []byte("zset as ziplist"), dataset.AppendRawString(nil, dataset.AppendZiplist(nil, scored)))
-	w.Key(dataset.TypeListZiplist, []byte("no items"), dataset.AppendRawString(nil, dataset.AppendZiplist(nil, nil)))
-	w.Key(dataset.TypeListQuicklist, []byte("a node of no items"), append([]byte{1}, dataset.AppendRawString(nil, dataset.AppendZiplist(nil, nil))...))
-	w.Key(dataset.TypeSetIntset, []byte("no numbers"), dataset.AppendRawString(nil, []byte{2, 0, 0, 0, 0, 0, 0, 0}))
-	w.Key(dataset.TypeSetListpack, []byte("no members"), dataset.AppendRawString(nil, dataset.AppendListpack(nil, nil)))
+	addEmpty(w)
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -200,7 +200,10 @@ func (p *Planner) decide(e *rdbparse.Entry, big *rdbparse.BigValue) (*rdbparse.E
 		return nil, FateRefused
 	}
 	if sameBytes(e, out) {
-		if err := p.open(e); err != nil {
+		switch err := p.open(e); {
+		case errors.Is(err, element.ErrEmpty):
+			return nil, FateFiltered // the target says so
+		case err != nil:
 			before := f.counts
 			return nil, p.unsent(before, f.damaged(e, err))
 		}
@@ -249,7 +252,8 @@ func (p *Planner) needsModule(e *rdbparse.Entry) string {
 }
 
 // open reads a value to its end: servers look at the head of what they are sent
-// only, unless sanitize-dump-payload is set.
+// only, unless sanitize-dump-payload is set. The error is ErrDamaged, or ErrEmpty for
+// a collection of no elements.
 func (p *Planner) open(e *rdbparse.Entry) error {
 	if e.Type.Kind == rdbparse.KindString && !isCompressed(e) || !element.CanOpen(e.Type) {
 		return nil
@@ -260,10 +264,15 @@ func (p *Planner) open(e *rdbparse.Entry) error {
 	} else {
 		p.values.Reset(v)
 	}
+	empty := true
 	for p.values.Next() {
+		empty = false
 	}
-	if err := p.values.Err(); errors.Is(err, element.ErrDamaged) {
+	switch err := p.values.Err(); {
+	case errors.Is(err, element.ErrDamaged):
 		return err
+	case err == nil && empty:
+		return element.ErrEmpty
 	}
 	return nil
 }

@@ -77,6 +77,9 @@ func (v *Verifier) judge(b *verifyBatch, i int, have held) {
 	switch {
 	case have.gone || have.expireAt == -2:
 		switch {
+		case have.gone && b.empty(i):
+			k.settled = true
+			v.counts.filtered.Add(1)
 		// The clocks agree only so far.
 		case b.expired(i, now+max(v.tol, clockSlack)), b.fieldsExpired(i, now):
 			k.settled = true
@@ -134,6 +137,10 @@ func kindsDiffer(want element.Value, payload []byte) string {
 	}
 	return fmt.Sprintf("it is a %v in the dump and a %v on the target", want.Type.Kind, have.Type.Kind)
 }
+
+// empty reports whether key i is a collection of no elements, which an import leaves
+// out.
+func (b *verifyBatch) empty(i int) bool { return !b.keys[i].big && isEmpty(b.value(i)) }
 
 // fieldsExpired reports whether key i is a hash of which all fields have expired
 // at now: the key has then gone with the last one.
