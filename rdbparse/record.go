@@ -124,25 +124,45 @@ func (s *Scanner) emitText(r Record, at int64, name, value []byte) bool {
 	return true
 }
 
-// aux reads a name and its value.
+// Bounds on what is held of records that are no keys.
+const (
+	maxAux  = 1 << 20  // bytes of a name, and of a value: a longer one is passed over
+	maxCode = 32 << 20 // bytes of a script or function library
+)
+
+// aux reads a name and its value. A value that is too long for anything but a script
+// is passed over, and empty.
 func (s *Scanner) aux(at int64) bool {
 	w := s.w
 	w.Mark()
-	from, to := s.text(&s.keyBuf)
-	vfrom, vto := s.text(&s.valueBuf)
+	from, to := s.text(&s.keyBuf, maxAux)
 	if w.Err() != nil {
 		return false
 	}
-	name := s.taken(s.keyBuf, from, to)
+	if from >= 0 { // these are rare, so it is copied
+		s.keyBuf = append(s.keyBuf[:0], s.taken(nil, from, to)...)
+	}
+	name := s.keyBuf
 	if string(name) == "df-ver" && !s.valkey {
 		s.types, s.dialect = dragonflyTypes, dragonflyDialect
 	}
-	return s.emitText(RecordAux, at, name, s.taken(s.valueBuf, vfrom, vto))
+	w.Mark()
+	h := w.String()
+	if max(h.Size, h.Plain) > maxAux && string(name) != "lua" {
+		w.Unmark()
+		w.Skip(h.Size)
+		return s.emitText(RecordAux, at, name, nil)
+	}
+	from, to = s.textOf(h, &s.valueBuf, maxCode)
+	if w.Err() != nil {
+		return false
+	}
+	return s.emitText(RecordAux, at, name, s.taken(s.valueBuf, from, to))
 }
 
 func (s *Scanner) function(at int64) bool {
 	s.w.Mark()
-	from, to := s.text(&s.valueBuf)
+	from, to := s.text(&s.valueBuf, maxCode)
 	if s.w.Err() != nil {
 		return false
 	}
@@ -161,7 +181,7 @@ func (s *Scanner) functionPreGA(at int64) bool {
 			}
 		}
 		w.Mark()
-		from, to := s.text(&s.valueBuf)
+		from, to := s.text(&s.valueBuf, maxCode)
 		if w.Err() != nil {
 			return false
 		}

@@ -253,7 +253,7 @@ func (s *Scanner) knownVersion() bool {
 func (s *Scanner) key(row *TypeInfo, at int64) bool {
 	w := s.w
 	w.Mark()
-	from, to := s.text(&s.keyBuf)
+	from, to := s.text(&s.keyBuf, maxString)
 	if w.Err() != nil {
 		return s.fail("a key")
 	}
@@ -296,16 +296,23 @@ func (s *Scanner) setKey(row *TypeInfo, at int64, key []byte) {
 	*p = noPrefix
 }
 
-// text reads a string. One that is stored as it is stays in the window, and from
-// and to are the distances of its ends from the mark; any other is decoded into
-// buf, and from is -1.
-func (s *Scanner) text(buf *[]byte) (from, to int) {
+// text reads a string of up to most bytes. One that is stored as it is stays in the
+// window, and from and to are the distances of its ends from the mark; any other is
+// decoded into buf, and from is -1.
+func (s *Scanner) text(buf *[]byte, most uint64) (from, to int) {
+	return s.textOf(s.w.String(), buf, most)
+}
+
+// textOf is text behind the head of the string.
+func (s *Scanner) textOf(h window.StringHead, buf *[]byte, most uint64) (from, to int) {
 	w := s.w
-	h := w.String()
 	if w.Err() != nil {
 		return 0, 0
 	}
-	if h.Size > maxString || h.Plain > maxString {
+	if cap(*buf) > maxTextKept {
+		*buf = nil
+	}
+	if h.Size > most || h.Plain > most {
 		w.Fail(window.ErrTooBig)
 		return 0, 0
 	}
@@ -324,6 +331,10 @@ func (s *Scanner) text(buf *[]byte) (from, to int) {
 	case window.Int32:
 		b = strconv.AppendInt(b, int64(int32(binary.LittleEndian.Uint32(p))), 10)
 	case window.LZF:
+		if lzf.Size(p) != h.Plain { // before there is room for what it only claims
+			w.Fail(fmt.Errorf("%w: %w", ErrCorrupt, lzf.ErrCorrupt))
+			return 0, 0
+		}
 		b = slices.Grow(b, int(h.Plain))[:h.Plain]
 		if err := lzf.Decompress(b, p); err != nil {
 			w.Fail(fmt.Errorf("%w: %w", ErrCorrupt, err))
@@ -335,6 +346,9 @@ func (s *Scanner) text(buf *[]byte) (from, to int) {
 
 // maxString is the longest string that any server takes, 512 MiB.
 const maxString = 512 << 20
+
+// maxTextKept is the most bytes of a decoded key, or name, that are kept for the next.
+const maxTextKept = 1 << 20
 
 // taken returns the string that text has read.
 func (s *Scanner) taken(buf []byte, from, to int) []byte {

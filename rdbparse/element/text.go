@@ -87,7 +87,7 @@ func (r *Reader) takeValue(s span) []byte {
 
 // decompress makes b the plain bytes of an LZF string.
 func (r *Reader) decompress(b, src []byte, plain uint64) []byte {
-	if lzfSize(src) != plain {
+	if lzf.Size(src) != plain {
 		r.fail(fmt.Errorf("%w: %w", ErrDamaged, lzf.ErrCorrupt))
 		return b
 	}
@@ -96,28 +96,6 @@ func (r *Reader) decompress(b, src []byte, plain uint64) []byte {
 		r.fail(fmt.Errorf("%w: %w", ErrDamaged, err))
 	}
 	return b
-}
-
-// lzfSize returns how many bytes an LZF string gives, going by its control bytes
-// only, so that nothing is allocated for what a header claims.
-func lzfSize(src []byte) (size uint64) {
-	for i := 0; i < len(src); {
-		c := int(src[i])
-		i++
-		if c < 32 {
-			size += uint64(c) + 1
-			i += c + 1
-			continue
-		}
-		n := c>>5 + 2
-		if n == 9 && i < len(src) {
-			n += int(src[i])
-			i++
-		}
-		i++
-		size += uint64(n)
-	}
-	return size
 }
 
 // readBlob reads a string that is a blob, behind its head. The bytes are valid until

@@ -54,3 +54,25 @@ func Decompress(dst, src []byte) error {
 	}
 	return nil
 }
+
+// Size returns how many bytes src gives, going by its control bytes only, so that
+// nothing is allocated for what a header claims.
+func Size(src []byte) (size uint64) {
+	for i := 0; i < len(src); {
+		c := int(src[i])
+		i++
+		if c < 32 {
+			size += uint64(c) + 1
+			i += c + 1
+			continue
+		}
+		n := c>>5 + 2
+		if n == 9 && i < len(src) {
+			n += int(src[i])
+			i++
+		}
+		i++
+		size += uint64(n)
+	}
+	return size
+}
