@@ -57,6 +57,16 @@ func serverVersion(s slotter.Server) element.ServerVersion {
 	return element.ServerVersion{Version: level(s)}
 }
 
+// commonBackLengths returns the back lengths that all of the servers expect, 0 if they
+// do not agree.
+func commonBackLengths(servers []slotter.Server) element.BackLengths {
+	common := serverVersion(servers[0]).BackLengths()
+	for _, s := range servers[1:] {
+		common &= serverVersion(s).BackLengths()
+	}
+	return common
+}
+
 // makeCare derives the table from the target's version.
 func makeCare(s element.ServerVersion, allowModules bool) *care {
 	var c care
@@ -145,7 +155,7 @@ func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 		f.convertBuf = nil
 	}
 	v := element.Value{Type: e.Type, Raw: e.Value, Fields: e.Fields}
-	plan, err := element.PlanValue(v, im.target.version, im.target.version.BackLengths())
+	plan, err := element.PlanValue(v, im.target.version, im.target.backs)
 	if err == nil && plan.Verb == element.Rewrite {
 		f.convertBuf, err = element.Convert(f.convertBuf[:0], v, plan.To, element.Options{
 			DropFieldExpiry: im.opts.DropFieldTTL, Now: now, Back: plan.Back,
@@ -158,6 +168,9 @@ func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 	case err != nil:
 		return nil, f.notConverted(e, plan, err)
 	case plan.Verb == element.Refuse:
+		if im.target.backs == 0 && e.Type.Kind == rdbparse.KindStream {
+			plan.Reason += " (--big-value 16KB writes it in pieces, which arrive)"
+		}
 		f.refuse(e, plan.Reason)
 		return nil, nil
 	case plan.Verb == element.Rewrite:

@@ -25,7 +25,7 @@ var (
 func feederFor(s slotter.Server, opts Options) *Feeder {
 	version := serverVersion(s)
 	im := &Importer{opts: opts, target: target{
-		oldest: s, version: version, care: makeCare(version, opts.AllowModules), keyMeta: !version.Valkey && version.Version >= 806,
+		oldest: s, version: version, backs: version.BackLengths(), care: makeCare(version, opts.AllowModules), keyMeta: !version.Valkey && version.Version >= 806,
 	}}
 	im.clock.now.Store(dataset.PastMs + 1000)
 	return &Feeder{im: im}
@@ -165,6 +165,30 @@ func TestConvertOutcomes(t *testing.T) {
 	var damage *DamagedError
 	if !errors.As(err, &damage) || string(damage.Key) != "key" || !errors.Is(err, element.ErrDamaged) {
 		t.Errorf("a damaged value: %v", err)
+	}
+}
+
+// TestMixedBackLengths converts for masters that do not expect the same back lengths.
+func TestMixedBackLengths(t *testing.T) {
+	valkey90 := slotter.Server{Family: slotter.Valkey, Version: slotter.Version{9, 0, 0}, Compatible: slotter.Version{7, 2, 4}}
+	edge := []byte(strings.Repeat("e", 16378))
+	hash := entry(rdbparse.TypeHashListpack, dataset.AppendRawString(nil, dataset.AppendListpack(nil, [][]byte{edge, []byte("behind")})))
+	s := dataset.NewStream([]dataset.StreamEntry{{ID: dataset.StreamID{Ms: 1}, Fields: [][]byte{[]byte("f"), edge}}}, 1)
+	stream := entry(rdbparse.TypeStreamListpacks, dataset.AppendStream(nil, dataset.TypeStream, s))
+	for _, servers := range [][]slotter.Server{{valkey90, valkey91}, {valkey91, valkey90}} {
+		im := &Importer{opts: Options{}, cluster: &slotter.Cluster{}}
+		im.setTarget(servers)
+		f := &Feeder{im: im}
+		if !f.im.target.needsCare(hash) || !f.im.target.needsCare(stream) {
+			t.Fatal("sent as they are")
+		}
+		if out, err := f.convert(hash); err != nil || out == nil || out.Type.Type != rdbparse.TypeHash {
+			t.Errorf("hash: %+v, %v", out, err)
+		}
+		if out, err := f.convert(stream); err != nil || out != nil || f.counts.failed != 1 || !strings.HasPrefix(im.Snapshot().Errors[0].Reason, "not every master would read") ||
+			!strings.Contains(im.Snapshot().Errors[0].Reason, "--big-value 16KB") {
+			t.Errorf("stream: %+v, %v, %+v", out, err, f.counts)
+		}
 	}
 }
 

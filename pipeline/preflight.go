@@ -27,6 +27,7 @@ type target struct {
 	ttlCommand string         // PEXPIRETIME or PTTL
 	maxCommand int            // bytes of the longest argument that all masters take
 	version    element.ServerVersion
+	backs      element.BackLengths // that all masters expect, 0 if they do not agree
 	care       *care
 	keyMeta    bool // RESTORE takes KEY_META: Redis 8.6 and newer
 	commands
@@ -138,7 +139,7 @@ func (im *Importer) setTarget(servers []slotter.Server) {
 	if at >= 700 {
 		t.ttlCommand = "PEXPIRETIME"
 	}
-	t.version = serverVersion(t.oldest)
+	t.version, t.backs = serverVersion(t.oldest), commonBackLengths(servers)
 	t.care = makeCare(t.version, im.opts.AllowModules)
 	t.commands = commandsOf(t.oldest)
 	t.keyMeta = !t.version.Valkey && t.version.Version >= 806

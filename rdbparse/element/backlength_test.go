@@ -105,3 +105,24 @@ func TestServersBackLengths(t *testing.T) {
 		})
 	}
 }
+
+// TestPlanOfDisagreement plans for servers that do not expect the same: what has an
+// encoding without listpacks is written in that, whichever back lengths it has.
+func TestPlanOfDisagreement(t *testing.T) {
+	s := element.ServerVersion{Version: 810}
+	for _, v := range slices.Concat(edgeValues(listpack), edgeValues(shortListpack)) {
+		plan, err := element.PlanValue(v, s, 0)
+		stream := v.Type.Kind == rdbparse.KindStream
+		if err != nil || stream != (plan.Verb == element.Refuse) || stream == (plan.Reason == "") || !stream && element.HasListpack(plan.To) {
+			t.Errorf("%s: %+v, %v", v.Type.Name, plan, err)
+		}
+	}
+	for _, c := range values {
+		v := value(c.t, c.raw)
+		one, err1 := element.PlanValue(v, s, s.BackLengths())
+		none, err2 := element.PlanValue(v, s, 0)
+		if one != none || err1 != nil || err2 != nil {
+			t.Errorf("%s: %+v, %+v, %v, %v", c.name, one, none, err1, err2)
+		}
+	}
+}

@@ -132,7 +132,8 @@ func rewriting(t rdbparse.Type, s ServerVersion, good func(rdbparse.Type) bool) 
 // looks for elements whose back length the server would misread (BackLengths):
 // such a value is rewritten to an encoding without listpacks, a stream with back
 // lengths of the other kind. want is the kind that the server expects,
-// s.BackLengths() unless something better is known.
+// s.BackLengths() unless something better is known; 0 is that several servers do not
+// agree, and refuses such a stream, since streams have no other encoding.
 func PlanValue(v Value, s ServerVersion, want BackLengths) (Action, error) {
 	plan := Plan(v.Type, s)
 	if plan.Verb == Refuse || !HasListpack(plan.To) {
@@ -142,6 +143,8 @@ func PlanValue(v Value, s ServerVersion, want BackLengths) (Action, error) {
 	switch {
 	case err != nil || found&^want == 0:
 		return plan, err
+	case v.Type.Kind == rdbparse.KindStream && want == 0:
+		return Action{Verb: Refuse, Reason: "not every master would read the listpacks of this stream as they are meant"}, nil
 	case v.Type.Kind == rdbparse.KindStream:
 		return Action{Verb: Rewrite, To: plan.To, Back: want}, nil
 	}
