@@ -38,7 +38,8 @@ func (s *Source) QuickCheck() error {
 	if endsDump(end, s.reply != nil) || s.mayHoldCommands(end) {
 		return nil
 	}
-	return s.wrong(ErrTruncated, "its last bytes are no end of a dump (EOF opcode and checksum)", hintAgain)
+	return s.wrong(ErrTruncated, "its last bytes are no end of a dump (EOF opcode and checksum)", hintAgain+
+		"; or something was appended to it: through a pipe, rdbimport - TARGET < FILE, the dump is read up to its end")
 }
 
 // endsDump reports whether b may end with a footer, perhaps with an end mark behind it.
