@@ -14,11 +14,13 @@ import (
 // Options are the settings of Convert. The zero value loses nothing.
 type Options struct {
 	// DropFieldExpiry allows a hash whose fields expire to be written in an
-	// encoding that cannot say so. The fields then stay for ever; those that had
-	// expired at Now are left out, so that nothing comes back to life. If none
-	// remains, the result is ErrEmpty: the key would not exist either.
+	// encoding that cannot say so. The fields then stay for ever.
 	DropFieldExpiry bool
-	Now             int64 // milliseconds since the epoch, by the target's clock
+	// Now is the time in milliseconds since the epoch, by the target's clock. Where
+	// the expiry of fields cannot be written, those that had expired at Now are left
+	// out, so that nothing comes back to life. If none remains, the result is
+	// ErrEmpty: the key would not exist either.
+	Now int64
 	// Back are the back lengths that the listpacks of a stream get, as
 	// Action.Back says; 0 leaves them as they are.
 	Back BackLengths
@@ -78,11 +80,11 @@ func plain(dst []byte, v Value, to rdbparse.Type, opts Options) ([]byte, error) 
 	for r.Next() {
 		el := r.Element()
 		if el.ExpireAt != 0 && el.Kind == Field && !hasFieldExpiry(to) {
-			if !opts.DropFieldExpiry {
-				return dst, fmt.Errorf("%w: field %s", ErrFieldExpiry, quote(el.Key))
-			}
 			if el.ExpireAt <= opts.Now {
 				continue
+			}
+			if !opts.DropFieldExpiry {
+				return dst, fmt.Errorf("%w: field %s", ErrFieldExpiry, quote(el.Key))
 			}
 		}
 		dst = appendElement(dst, el, to, earliest)

@@ -130,6 +130,12 @@ func TestConvertFieldExpiry(t *testing.T) {
 	if _, err := element.Convert(nil, all, rdbparse.TypeHash, element.Options{DropFieldExpiry: true, Now: 100}); !errors.Is(err, element.ErrEmpty) {
 		t.Errorf("all expired: %v", err)
 	}
+	if _, err := element.Convert(nil, all, rdbparse.TypeHash, element.Options{Now: 100}); !errors.Is(err, element.ErrEmpty) {
+		t.Errorf("all expired, none to be dropped: %v", err)
+	}
+	if _, err := element.Convert(nil, all, rdbparse.TypeHash, element.Options{Now: 99}); !errors.Is(err, element.ErrFieldExpiry) {
+		t.Errorf("not yet expired: %v", err)
+	}
 	late := value(rdbparse.TypeHash2, join(lens(1), str("f"), str("v"), u64(1<<48)))
 	if _, err := element.Convert(nil, late, rdbparse.TypeHashMetadata, element.Options{}); !errors.Is(err, element.ErrFieldExpiry) {
 		t.Errorf("later than Redis can hold: %v", err)

@@ -45,7 +45,8 @@ type Action struct {
 	Verb Verb
 	To   rdbparse.Type // for Rewrite
 	// FieldExpiry tells that the expiry of hash fields is lost in the rewriting:
-	// Convert refuses a hash that has any, unless Options.DropFieldExpiry is set.
+	// Convert refuses a hash that has one to come, unless Options.DropFieldExpiry is
+	// set.
 	FieldExpiry bool
 	// Back is for Options: the back lengths that the listpacks of a stream must
 	// get; 0 to leave them.
