@@ -285,7 +285,7 @@ func (r *importRun) finish(in *interrupts, im *pipeline.Importer, feedErr error)
 
 // warnUnused says so when the user picked a database that the dump does not have.
 func (r *importRun) warnUnused() {
-	if only := r.settings.pipeline.Databases.Only; r.sum.Read > 0 && r.sum.Filtered == r.sum.Read {
+	if only := r.settings.pipeline.Databases.Only; r.sum.Read > 0 && r.sum.Filtered == r.sum.Read && only != pipeline.AllDatabases {
 		r.con.warn(fmt.Sprintf("no key of the dump is in database %d", only))
 	}
 }

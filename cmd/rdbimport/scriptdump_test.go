@@ -25,6 +25,7 @@ import (
 //	dump range FILE FROM TO [VALUE] keys key:FROM to key:TO, strings
 //	dump twodbs FILE N            N strings in database 0 and one in database 3
 //	dump damaged FILE             20 strings, and in their middle a hash with a damaged listpack
+//	dump empty FILE               a list without items
 //	dump module FILE              a string, and a value of a module
 //	dump huge FILE N              a sorted set of N members, a hash of N fields, a string of 40*N bytes, and small keys between
 //	dump magic FILE MAGIC         an empty dump that begins so
@@ -66,6 +67,10 @@ func writeDump(ts *testscript.TestScript, _ bool, args []string) {
 		err = w.Close()
 	case "damaged":
 		err = writeDamaged(&b)
+	case "empty":
+		w := dataset.NewWriter(&b, "REDIS0009")
+		w.Key(dataset.TypeList, []byte("l"), []byte{0})
+		err = w.Close()
 	case "module":
 		w := dataset.NewWriter(&b, "REDIS0009")
 		w.Key(dataset.TypeString, []byte("k"), dataset.AppendString(nil, "v"))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+
+	"github.com/rdbimport/rdbimport/rdbparse"
 )
 
 // A Checker opens values to their ends, and looks for two faults more than a Reader
@@ -45,11 +47,17 @@ func (c *Checker) Check(v Value) error {
 		c.note(c.r.Element())
 	}
 	c.endGroup()
-	c.differ(c.names, "two of its names are the same")
+	c.differ(c.names, twice[v.Type.Kind])
 	if c.r.err == nil && empty {
 		return ErrEmpty
 	}
 	return c.r.err
+}
+
+// twice says what stands twice in a value of the kind.
+var twice = map[rdbparse.Kind]string{
+	rdbparse.KindSet: "two of its members are the same", rdbparse.KindZSet: "two of its members are the same",
+	rdbparse.KindHash: "two of its fields have the same name", rdbparse.KindStream: "two of its groups have the same name",
 }
 
 // note looks at one element.

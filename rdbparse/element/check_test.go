@@ -38,14 +38,14 @@ func TestChecker(t *testing.T) {
 		v    element.Value
 		want string
 	}{
-		"hash":             {value(rdbparse.TypeHash, join(lens(2), str("f"), str("v"), str("f"), str("w"))), "two of its names are the same"},
-		"hash as ziplist":  {value(rdbparse.TypeHashZiplist, str(ziplist(texts("f", "v", "g", "v", "f", "v")...))), "two of its names are the same"},
-		"numbers":          {value(rdbparse.TypeHashListpack, str(listpack(number(7), text("v"), text("7"), text("v")))), "two of its names are the same"},
-		"hash as listpack": {value(rdbparse.TypeHashListpack, str(listpack(texts("f", "v", "f", "v")...))), "two of its names are the same"},
-		"hash as zipmap":   {value(rdbparse.TypeHashZipmap, str(zipmap(0, "f", "v", "f", "v"))), "two of its names are the same"},
-		"set":              {value(rdbparse.TypeSet, pair(str("m"), str("m"))), "two of its names are the same"},
-		"zset":             {value(rdbparse.TypeZSet2, pair(append(str("m"), f64(1)...), append(str("m"), f64(2)...))), "two of its names are the same"},
-		"zset as ziplist":  {value(rdbparse.TypeZSetZiplist, str(ziplist(texts("m", "1", "m", "2")...))), "two of its names are the same"},
+		"hash":             {value(rdbparse.TypeHash, join(lens(2), str("f"), str("v"), str("f"), str("w"))), "two of its fields have the same name"},
+		"hash as ziplist":  {value(rdbparse.TypeHashZiplist, str(ziplist(texts("f", "v", "g", "v", "f", "v")...))), "two of its fields have the same name"},
+		"numbers":          {value(rdbparse.TypeHashListpack, str(listpack(number(7), text("v"), text("7"), text("v")))), "two of its fields have the same name"},
+		"hash as listpack": {value(rdbparse.TypeHashListpack, str(listpack(texts("f", "v", "f", "v")...))), "two of its fields have the same name"},
+		"hash as zipmap":   {value(rdbparse.TypeHashZipmap, str(zipmap(0, "f", "v", "f", "v"))), "two of its fields have the same name"},
+		"set":              {value(rdbparse.TypeSet, pair(str("m"), str("m"))), "two of its members are the same"},
+		"zset":             {value(rdbparse.TypeZSet2, pair(append(str("m"), f64(1)...), append(str("m"), f64(2)...))), "two of its members are the same"},
+		"zset as ziplist":  {value(rdbparse.TypeZSetZiplist, str(ziplist(texts("m", "1", "m", "2")...))), "two of its members are the same"},
 		"list":             {value(rdbparse.TypeList, pair(str("m"), str("m"))), ""},
 		"values":           {value(rdbparse.TypeHash, join(lens(2), str("f"), str("v"), str("v"), str("v"))), ""},
 		"no LZF":           {value(rdbparse.TypeHash, join(lens(1), str("f"), []byte{0xc3, 5, 50, 3}, []byte("abcd"))), "damaged LZF string"},
@@ -57,7 +57,7 @@ func TestChecker(t *testing.T) {
 		"pending twice":              {groups(checkedGroup("g", []uint64{1, 1}, checkedConsumer("a", 1))), "pending twice in a group"},
 		"owned twice":                {groups(checkedGroup("g", []uint64{1}, checkedConsumer("a", 1), checkedConsumer("b", 1))), "pending twice with the consumers"},
 		"consumer twice":             {groups(checkedGroup("g", nil, checkedConsumer("a"), checkedConsumer("a"))), "two consumers of a group have the same name"},
-		"group twice":                {groups(checkedGroup("g", nil), checkedGroup("h", nil), checkedGroup("g", nil)), "two of its names are the same"},
+		"group twice":                {groups(checkedGroup("g", nil), checkedGroup("h", nil), checkedGroup("g", nil)), "two of its groups have the same name"},
 		"node twice": {value(rdbparse.TypeStreamListpacks, join(lens(2), str(rawID(5, 1)), str(streamNode), str(rawID(5, 1)), str(streamNode), lens(6, 9, 9, 0))),
 			"stream nodes are not in ascending order"},
 
