@@ -154,15 +154,15 @@ func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 	if cap(f.convertBuf) > maxKept {
 		f.convertBuf = nil
 	}
+	if f.checker == nil {
+		f.checker = new(element.Checker)
+	}
 	v := element.Value{Type: e.Type, Raw: e.Value, Fields: e.Fields}
-	plan, err := element.PlanValue(v, im.target.version, im.target.backs)
+	plan, err := im.target.plan(v, f.checker)
 	if err == nil && plan.Verb == element.Rewrite {
 		f.convertBuf, err = element.Convert(f.convertBuf[:0], v, plan.To, element.Options{
 			DropFieldExpiry: im.opts.DropFieldTTL, Now: now, Back: plan.Back,
 		})
-	}
-	if err == nil && plan.Verb != element.Refuse && killsServer(im.target.version) {
-		err = f.checkValue(v)
 	}
 	switch {
 	case err != nil:
@@ -179,12 +179,19 @@ func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 	return out, nil
 }
 
-// checkValue returns what is wrong with a value for a server that exits on it.
-func (f *Feeder) checkValue(v element.Value) error {
-	if f.checker == nil {
-		f.checker = new(element.Checker)
+// plan decides what is done with a value, and says what is wrong with it where the
+// target would exit on that. Such a target also takes a node without items into a
+// list, and exits when it moves one from there: newer ones leave it out.
+func (t *target) plan(v element.Value, c *element.Checker) (element.Action, error) {
+	plan, err := element.PlanValue(v, t.version, t.backs)
+	if err != nil || plan.Verb == element.Refuse || !killsServer(t.version) {
+		return plan, err
 	}
-	return f.checker.Check(v)
+	err = c.Check(v)
+	if plan.Verb == element.AsIs && c.EmptyNode() {
+		plan = element.Action{Verb: element.Rewrite, To: rdbparse.TypeList}
+	}
+	return plan, err
 }
 
 // notConverted counts a value that could not be rewritten as planned, or returns

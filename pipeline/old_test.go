@@ -63,6 +63,39 @@ func TestOldServerStrict(t *testing.T) {
 	}
 }
 
+// TestEmptyNodes puts lists with nodes of no items on every server, which are then
+// lists like any other.
+func TestEmptyNodes(t *testing.T) {
+	node := dataset.AppendRawString(nil, dataset.AppendZiplist(nil, [][]byte{[]byte("a"), []byte("b")}))
+	none := dataset.AppendRawString(nil, dataset.AppendZiplist(nil, nil))
+	var buf bytes.Buffer
+	w := dataset.NewWriter(&buf, "REDIS0007")
+	for name, nodes := range map[string][][]byte{"first": {{2}, none, node}, "last": {{2}, node, none}, "both": {{3}, none, node, none}} {
+		w.Key(dataset.TypeListQuicklist, []byte(name), bytes.Join(nodes, nil))
+	}
+	noError(t, w.Close())
+	for _, s := range matrixServers(t) {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			lc := s.run(t, true)
+			c := connect(t, lc.URL())
+			_, err := imports(t, c, buf.Bytes(), allOptions())
+			noError(t, err)
+			if res, found := verifies(t, c, buf.Bytes(), verifyOpts()); res.Same != 3 {
+				t.Errorf("%+v, %v", res, found)
+			}
+			for _, key := range []string{"first", "last", "both"} {
+				client := lc.Nodes()[0].Client()
+				first, err1 := client.LPop(t.Context(), key).Result()
+				last, err2 := client.Do(t.Context(), "RPOPLPUSH", key, "other").Text()
+				if first != "a" || last != "b" || err1 != nil || err2 != nil {
+					t.Errorf("%s: %q, %v, %q, %v", key, first, err1, last, err2)
+				}
+			}
+		})
+	}
+}
+
 // addEmpty adds collections of no elements, in encodings that show it only when they
 // are opened.
 func addEmpty(w *dataset.Writer) {

@@ -45,9 +45,6 @@ func (t *target) takesAsIs(e *rdbparse.Entry, modules bool) bool {
 		return false
 	}
 	v := element.Value{Type: e.Type, Raw: e.Value, Fields: e.Fields}
-	plan, err := element.PlanValue(v, t.version, t.backs)
-	if err == nil && killsServer(t.version) {
-		err = new(element.Checker).Check(v)
-	}
+	plan, err := t.plan(v, new(element.Checker))
 	return err == nil && plan.Verb == element.AsIs
 }

@@ -54,6 +54,10 @@ func (c *Checker) Check(v Value) error {
 	return c.r.err
 }
 
+// EmptyNode tells of the value that was checked last that it is a list of nodes, and
+// one of these has no items.
+func (c *Checker) EmptyNode() bool { return c.r.hollow }
+
 // twice says what stands twice in a value of the kind.
 var twice = map[rdbparse.Kind]string{
 	rdbparse.KindSet: "two of its members are the same", rdbparse.KindZSet: "two of its members are the same",

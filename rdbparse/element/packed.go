@@ -197,6 +197,7 @@ func (r *Reader) readNode() bool {
 		if err := r.items.Err(); err != nil {
 			return r.fail(err)
 		}
+		r.hollow = r.hollow || r.items.seen == 0
 		return false
 	}
 	r.el.Kind, r.el.Key, r.el.Value = ListItem, nil, r.itemValue(0)

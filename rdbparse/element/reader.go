@@ -28,6 +28,7 @@ type Reader struct {
 	min     uint64 // earliest expiry of a field, which others are counted from
 	items   Items
 	backs   BackLengths // met in the blobs before
+	hollow  bool        // a node of a list had no items
 	blob    []byte      // decompressed blob
 	scratch [2][]byte   // texts that do not stand in the dump as they are
 
@@ -80,7 +81,7 @@ func (r *Reader) Reset(v Value) {
 
 func (r *Reader) start(w *window.Window, t *rdbparse.TypeInfo) {
 	r.w, r.from, r.err, r.whole, r.fields = w, w.Offset(), nil, false, nil
-	r.el, r.items, r.left, r.backs = Element{Pairs: r.el.Pairs[:0]}, Items{}, 0, 0
+	r.el, r.items, r.left, r.backs, r.hollow = Element{Pairs: r.el.Pairs[:0]}, Items{}, 0, 0, false
 	r.names, r.ends = r.names[:0], r.ends[:0]
 	r.big, r.most, r.pending, r.behind = nil, maxText, false, nil
 	if t == nil {
