@@ -65,15 +65,16 @@ func (r *PlanResult) Sent() Sum {
 // as a Feeder does, and opens each value, which only some targets do. Nothing is
 // sent. It belongs to one goroutine.
 type Planner struct {
-	target *TargetFacts
-	feeder Feeder
-	result PlanResult
-	values *element.Reader
+	target  *TargetFacts
+	feeder  Feeder
+	result  PlanResult
+	samples []sample // by master
+	values  *element.Reader
 }
 
 // NewPlanner returns a Planner for t.
 func (t *TargetFacts) NewPlanner() *Planner {
-	p := &Planner{target: t, feeder: Feeder{im: t.im, db: t.im.target.db}}
+	p := &Planner{target: t, feeder: Feeder{im: t.im, db: t.im.target.db}, samples: t.samples()}
 	p.feeder.source.init(t.im)
 	p.result.Changes, p.result.ModuleTypes = make(map[Change]Sum), make(map[string]Access)
 	return p
@@ -156,6 +157,9 @@ func (p *Planner) Key(sc *rdbparse.Scanner) (slot uint16, _ Fate, size int64) {
 	}
 	r.sum(fate).add(size)
 	r.Slots[slot].add(size)
+	if owner := p.target.Map.Owner(slot); owner >= 0 {
+		p.samples[owner].note(p, e, size)
+	}
 	return slot, fate, size
 }
 
@@ -173,7 +177,7 @@ func (p *Planner) decide(e *rdbparse.Entry, big *rdbparse.BigValue) (*rdbparse.E
 	f, im := &p.feeder, p.target.im
 	if e.DB != f.source.last || !f.source.begun {
 		place, _ := f.source.next(e, im.opts.Databases, im.target.db, &im.onlyDB) // a second database is for the caller to see
-		f.form.prefix = append(f.form.prefix[:0], place.prefix...)
+		f.db, f.form.prefix = place.db, append(f.form.prefix[:0], place.prefix...)
 	}
 	if f.source.ignored || len(e.Value) == 1 && e.Value[0] == 0 && e.Type.Kind != rdbparse.KindString {
 		return nil, FateFiltered

@@ -18,10 +18,11 @@ type planRun struct {
 	began   time.Time
 	facts   *pipeline.TargetFacts
 	survey  *survey
-	behind  int64 // writing commands behind the dumps
-	unread  error // why nothing could be compared afterwards
-	pieces  error // why large values could not be written
-	untried bool  // not all commands for them could be tried
+	behind  int64            // writing commands behind the dumps
+	unread  error            // why nothing could be compared afterwards
+	pieces  error            // why large values could not be written
+	untried bool             // not all commands for them could be tried
+	there   []pipeline.There // by master
 	report  planReport
 }
 
@@ -90,6 +91,7 @@ func (r *planRun) look(ctx context.Context) error {
 	if r.estimate {
 		r.survey.room = &roomEstimate{profiler: newProfiler(), bySlot: make([]int64, slotter.Slots)}
 	}
+	r.there = make([]pipeline.There, len(facts.Masters))
 	err = r.surveyAll(ctx, r.survey, "dry run", func(s *sourceRun, t source.Tail) {
 		r.behind += t.Writes
 		if text := tailText(t); text != "" {
@@ -100,6 +102,7 @@ func (r *planRun) look(ctx context.Context) error {
 		var known bool
 		known, r.pieces = facts.PieceRights(ctx, r.survey.planner.Result().InPieces)
 		r.untried = !known && r.pieces == nil
+		r.there = r.survey.planner.There(ctx)
 	}
 	return err
 }
@@ -178,7 +181,8 @@ func (r *planRun) obstacles(damage error) []obstacle {
 		}
 		add(inDump(r.survey.damagedIn, err))
 	}
-	list = append(list, r.fullMasters()...)
+	full, _ := r.rooms()
+	list = append(list, full...)
 	if err := r.incomplete(res); err != nil {
 		if r.check && len(res.Errors) > 0 {
 			err = r.judge(r.survey, false)
@@ -197,59 +201,6 @@ func (r *planRun) incomplete(res *pipeline.PlanResult) error {
 		return nil
 	}
 	return fmt.Errorf("%w (%s)", errWouldMiss, s.missing(0))
-}
-
-// fullMasters finds the masters that have less room than what they would get
-// takes in the dump, or by the estimate.
-func (r *planRun) fullMasters() (list []obstacle) {
-	gets := r.gets()
-	for i := range r.facts.Masters {
-		f := &r.facts.Masters[i]
-		free, limited := f.Free()
-		if need := max(gets[i].Bytes, gets[i].Memory); f.Err != nil || !limited || need <= free || f.Keys > 0 {
-			continue // what a master holds already may be the same keys
-		}
-		o := obstacle{Hint: "raise maxmemory or make room", ExitCode: exitStopped}
-		what := formatBytes(gets[i].Bytes) + " of the dump"
-		if r.survey.room != nil {
-			what = "about " + formatBytes(gets[i].Memory)
-		}
-		o.Text = fmt.Sprintf("%s has room for %s and would get %s", f.Addr, formatBytes(free), what)
-		switch {
-		case f.Evicts():
-			o.Text += fmt.Sprintf(": it would drop keys (maxmemory-policy %s)", f.Policy)
-			o.ExitCode = exitRefused
-		case r.settings.pipeline.WaitOnOOM:
-			o.Text += ": the import would wait for memory"
-		default:
-			o.Text += ": the import would stop"
-		}
-		list = append(list, o)
-	}
-	return list
-}
-
-// A masterShare is what one master would get.
-type masterShare struct{ Keys, Bytes, Memory int64 }
-
-// gets sums up what each master would get; the last is what nobody would.
-func (r *planRun) gets() []masterShare {
-	m := r.facts.Map
-	list := make([]masterShare, len(m.Masters)+1)
-	slots := &r.survey.planner.Result().Slots
-	for slot := range slots {
-		owner := m.Owner(uint16(slot))
-		if owner < 0 {
-			owner = len(m.Masters)
-		}
-		g := &list[owner]
-		g.Keys += slots[slot].Keys
-		g.Bytes += slots[slot].Bytes
-		if r.survey.room != nil {
-			g.Memory += r.survey.room.bySlot[slot]
-		}
-	}
-	return list
 }
 
 // notes says what else a user should know.
@@ -275,6 +226,8 @@ func (r *planRun) notes() []string {
 			note("%s; those that the dump has too would be left as they are", there)
 		}
 	}
+	_, enough := r.rooms()
+	list = append(list, enough...)
 	if r.untried {
 		note("whether all commands that write large values are allowed is not known: to try them takes MULTI")
 	}
