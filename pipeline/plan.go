@@ -70,11 +70,17 @@ type Planner struct {
 	result  PlanResult
 	samples []sample // by master
 	values  *element.Reader
+
+	// Asks has the servers asked about each key that the user may not be allowed to
+	// write, by Ask.
+	Asks   bool
+	asked  [][]askedKey // by master
+	latest *askedKey    // the key noted last, nil if nobody is asked about it
 }
 
 // NewPlanner returns a Planner for t.
 func (t *TargetFacts) NewPlanner() *Planner {
-	p := &Planner{target: t, feeder: Feeder{im: t.im, db: t.im.target.db}, samples: t.samples()}
+	p := &Planner{target: t, feeder: Feeder{im: t.im, db: t.im.target.db}, samples: t.samples(), asked: make([][]askedKey, len(t.Masters))}
 	p.feeder.source.init(t.im)
 	p.result.Changes, p.result.ModuleTypes = make(map[Change]Sum), make(map[string]Access)
 	return p
@@ -134,6 +140,7 @@ func (p *Planner) function(code []byte) {
 // would be sent, what would become of it, and the bytes of its record.
 func (p *Planner) Key(sc *rdbparse.Scanner) (slot uint16, _ Fate, size int64) {
 	r, e := &p.result, sc.Entry()
+	p.latest = nil
 	v := sc.BigValue()
 	out, fate := p.decide(e, v)
 	if v != nil && v.Skip() != nil {
@@ -149,8 +156,9 @@ func (p *Planner) Key(sc *rdbparse.Scanner) (slot uint16, _ Fate, size int64) {
 	if len(p.feeder.form.prefix) > 0 {
 		slot = p.feeder.prefixedSlot(e.Key)
 	}
+	var change Change
 	if fate == FateConverted {
-		change := Change{From: e.Type, To: out.Type, MetaOnly: sameBytes(e, out)}
+		change = Change{From: e.Type, To: out.Type, MetaOnly: sameBytes(e, out)}
 		n := r.Changes[change]
 		n.add(size)
 		r.Changes[change] = n
@@ -160,6 +168,7 @@ func (p *Planner) Key(sc *rdbparse.Scanner) (slot uint16, _ Fate, size int64) {
 	if owner := p.target.Map.Owner(slot); owner >= 0 {
 		p.samples[owner].note(p, e, size)
 	}
+	p.ask(e, slot, size, fate, change)
 	return slot, fate, size
 }
 

@@ -46,6 +46,8 @@ type MasterFacts struct {
 
 	Restore, Dump, Expiry, Config, Functions Access
 	ExpiryCommand                            string // PEXPIRETIME, or PTTL before 7.0
+	// SomeKeysOnly says that the user may write keys of certain names only.
+	SomeKeysOnly bool
 
 	MaxBulk, ClientBuffer Limit // proto-max-bulk-len, client-query-buffer-limit
 
@@ -137,6 +139,7 @@ func (t *TargetFacts) ask(ctx context.Context, i int) {
 	f.Max, _ = strconv.ParseInt(info["maxmemory"], 10, 64)
 	f.Policy = info["maxmemory_policy"]
 	f.probe(ctx, c, probeKey(t.Map, i))
+	f.SomeKeysOnly = f.someKeysOnly(ctx, t)
 	f.limits(ctx, c)
 	f.modules(ctx, c)
 }

@@ -76,7 +76,7 @@ func (p *Planner) There(ctx context.Context) []There {
 	list := make([]There, len(p.samples))
 	_ = p.target.Map.EachMaster(ctx, func(ctx context.Context, i int) error {
 		s, f := &p.samples[i], &p.target.Masters[i]
-		replies := p.target.each(ctx, i, len(s.keys), func(n int) (name, []any) {
+		replies := p.target.each(ctx, f.Addr, len(s.keys), func(n int) (name, []any) {
 			return s.keys[n].name, []any{f.ExpiryCommand, s.keys[n].key}
 		})
 		for n, r := range replies {
@@ -99,13 +99,13 @@ const noSuchKey = -2
 
 // each gives a master n commands, each in the database of a key, all those of one
 // database at once, and returns what it replies.
-func (t *TargetFacts) each(ctx context.Context, master, n int, command func(i int) (name, []any)) []*redis.Cmd {
+func (t *TargetFacts) each(ctx context.Context, addr string, n int, command func(i int) (name, []any)) []*redis.Cmd {
 	replies := make([]*redis.Cmd, n)
 	pipes := make(map[uint32]redis.Pipeliner)
 	for i := range replies {
 		of, words := command(i)
 		if pipes[of.db] == nil {
-			pipes[of.db] = t.im.cluster.ClientDB(t.Masters[master].Addr, int(of.db)).Pipeline()
+			pipes[of.db] = t.im.cluster.ClientDB(addr, int(of.db)).Pipeline()
 		}
 		replies[i] = pipes[of.db].Do(ctx, words...)
 	}

@@ -44,12 +44,15 @@ var replyTable = []struct {
 	{"ERR max number of clients", actLater, ""},
 	{"OOM", actOOM, ""},
 	{"NOAUTH", actStopAuth, ""},
-	{"NOPERM", actRefused, "NOPERM: the user may not write this key"},
+	{"NOPERM", actRefused, deniedKey},
 	{"ERR Bad data format", actRefused, ""},
 	{"ERR DUMP payload version or checksum", actRefused, "the target does not know this version of the value's encoding"},
 	{"ERR Unsupported foreign data type", actRefused, ""},
 	{"ERR Protocol error: invalid bulk length", actRefused, "the value is larger than the target's proto-max-bulk-len"},
 }
+
+// deniedKey is why a key is refused whose name fits none of the user's patterns.
+const deniedKey = "NOPERM: the user may not write this key"
 
 // classify returns what to do about an error reply, without its leading "-".
 func classify(reply []byte) action {

@@ -35,6 +35,7 @@ func (r *importRun) checkAll(ctx context.Context, servers []slotter.Server) erro
 		return err
 	}
 	sv := newSurvey(facts, opts)
+	sv.planner.Asks = !forced // otherwise the import finds it out
 	if err := r.surveyAll(ctx, sv, "check", nil); err != nil {
 		return err
 	}

@@ -36,8 +36,9 @@ func readmeRights(t *testing.T, with, without string) []string {
 // A rightsTarget is a cluster with a user whose rights change.
 type rightsTarget struct {
 	*localcluster.Cluster
-	t    *testing.T
-	dump string
+	t      *testing.T
+	server string
+	dump   string
 }
 
 const rightsUser, rightsPassword = "importer", "s3cret-importer"
@@ -47,6 +48,9 @@ const rightsUser, rightsPassword = "importer", "s3cret-importer"
 func (c *rightsTarget) allow(keys string, rights []string) {
 	c.t.Helper()
 	since := map[string]slotter.Version{"+pexpiretime": {7, 0, 0}, "+client|no-touch": {7, 2, 0}, "+hpexpireat": {7, 4, 0}}
+	if strings.HasPrefix(c.server, "valkey") {
+		since["+hpexpireat"] = slotter.Version{9, 0, 0}
+	}
 	rules := []any{"ACL", "SETUSER", rightsUser, "reset", "on", ">" + rightsPassword}
 	if keys != "" {
 		if !c.Version().AtLeast(7, 0) {
@@ -116,13 +120,13 @@ func startRightsTarget(t *testing.T, server string) *rightsTarget {
 	if err := os.WriteFile(dump, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &rightsTarget{c, t, dump}
+	return &rightsTarget{c, t, server, dump}
 }
 
 // TestRights: the rights that README.md lists are enough, for every policy, and
 // a user that lacks one is told which.
 func TestRights(t *testing.T) {
-	for _, server := range []string{"redis-6.0", defaultServer, "redis-8.0", "valkey-9.1"} {
+	for _, server := range []string{"redis-6.0", defaultServer, "redis-8.0", "valkey-8.1", "valkey-9.1"} {
 		t.Run(server, func(t *testing.T) {
 			c := startRightsTarget(t, server)
 			t.Run("import", c.imports)
@@ -201,7 +205,8 @@ func (c *rightsTarget) imports(t *testing.T) {
 	c.check(t, "~*", rights, cases)
 }
 
-// patterns: keys outside the user's patterns are refused and counted.
+// patterns: keys outside the user's patterns are refused and counted, and a dry run
+// knows which.
 func (c *rightsTarget) patterns(t *testing.T) {
 	rights := readmeRights(t, "+restore", "+scan")
 	c.allow("~app:*", rights)
@@ -210,7 +215,16 @@ func (c *rightsTarget) patterns(t *testing.T) {
 			if !again {
 				c.empty()
 			}
-			code, stdout, stderr := c.run("--on-conflict", policy)
+			before := c.keys(t)
+			code, stdout, stderr := c.run("--on-conflict", policy, "--dry-run", "--memory-estimate", "--json")
+			if code != exitRefused || !regexp.MustCompile(`"as_is":{"keys":4,.*"refused":{"keys":2,.*"reason":"NOPERM: the user may not write this key","count":2,"example_key":"other:`).MatchString(stdout) ||
+				!regexp.MustCompile(`"memory":{"bytes":\d+,"estimated":{"keys":4,`).MatchString(stdout) || c.keys(t) != before {
+				t.Errorf("%s: the dry run's exit code is %d\n%s%s", policy, code, stdout, stderr)
+			}
+			if code, _, stderr := c.run("--on-conflict", policy, "--check"); code != exitStopped || !strings.Contains(stderr, "NOPERM: the user may not write this key (2, for example") || c.keys(t) != before {
+				t.Errorf("%s with --check: exit code %d\n%s", policy, code, stderr)
+			}
+			code, stdout, stderr = c.run("--on-conflict", policy)
 			if code != exitRefused || !strings.Contains(stdout, "NOPERM: the user may not write this key (for example key other:") {
 				t.Errorf("%s: exit code %d\n%s%s", policy, code, stdout, stderr)
 			}

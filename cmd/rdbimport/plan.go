@@ -87,7 +87,7 @@ func (r *planRun) look(ctx context.Context) error {
 		r.unread = r.mayCompare(ctx)
 	}
 	r.facts, r.survey = facts, newSurvey(facts, opts)
-	r.survey.dry = true
+	r.survey.dry, r.survey.planner.Asks = true, true
 	if r.estimate {
 		r.survey.room = &roomEstimate{profiler: newProfiler(), bySlot: make([]int64, slotter.Slots)}
 	}

@@ -73,12 +73,12 @@ func (sv *survey) scan(ctx context.Context, sc *rdbparse.Scanner, s *sourceRun) 
 		}
 		if n%publishEvery == 0 {
 			sv.keys.Add(publishEvery)
-			if err := context.Cause(ctx); err != nil {
+			if err := cmp.Or(context.Cause(ctx), sv.planner.Ask(ctx)); err != nil {
 				return err
 			}
 		}
 	}
-	return sc.Err()
+	return cmp.Or(sc.Err(), sv.planner.Ask(ctx))
 }
 
 // note looks at one key, as the import will. The error is a
@@ -97,15 +97,39 @@ func (sv *survey) note(sc *rdbparse.Scanner) error {
 		}
 		sv.damagedIn = cmp.Or(sv.damagedIn, sv.source)
 	case pipeline.FateAsIs, pipeline.FateConverted:
-		if e.Big {
-			sv.large.Keys++
-			sv.large.Bytes += size
-		}
-		if sv.room != nil {
-			sv.room.add(e, slot, size)
-		}
+		sv.sent(e, slot, size)
 	}
 	return nil
+}
+
+// sent counts a key that would be sent, unless it turns out that it would be refused.
+func (sv *survey) sent(e *rdbparse.Entry, slot uint16, size int64) {
+	memory, known := size, false // at the least
+	if sv.room != nil {
+		if n, ok := sv.room.profiler.estimate(e); ok {
+			memory, known = n, true
+		}
+	}
+	sv.weigh(slot, size, memory, known, e.Big, 1)
+	if big := e.Big; sv.planner.Asked() {
+		sv.planner.IfRefused(func() { sv.weigh(slot, size, memory, known, big, -1) })
+	}
+}
+
+// weigh adds a key to the sums of what would be sent, or with -1 as times takes it away.
+func (sv *survey) weigh(slot uint16, size, memory int64, known, big bool, times int64) {
+	add := func(s *pipeline.Sum) { s.Keys, s.Bytes = s.Keys+times, s.Bytes+times*size }
+	if big {
+		add(&sv.large)
+	}
+	if r := sv.room; r != nil {
+		r.bySlot[slot] += times * memory
+		if known {
+			add(&r.known)
+		} else {
+			add(&r.unknown)
+		}
+	}
 }
 
 func count[K comparable](table map[K]*pipeline.Sum, key K, size int64) {
@@ -134,15 +158,4 @@ type roomEstimate struct {
 	bySlot   []int64
 	known    pipeline.Sum // keys that could be estimated
 	unknown  pipeline.Sum
-}
-
-func (r *roomEstimate) add(e *rdbparse.Entry, slot uint16, size int64) {
-	n, ok := r.profiler.estimate(e)
-	sum := &r.known
-	if !ok {
-		sum, n = &r.unknown, size // at the least
-	}
-	sum.Keys++
-	sum.Bytes += size
-	r.bySlot[slot] += n
 }
