@@ -134,6 +134,9 @@ func (t *TargetFacts) ask(ctx context.Context, i int) {
 		f.Err = err
 		return
 	}
+	if c.Standalone() {
+		f.Replicas = connectedReplicas(info)
+	}
 	f.Keys = t.keysIn(info)
 	f.Used, _ = strconv.ParseInt(info["used_memory"], 10, 64)
 	f.Max, _ = strconv.ParseInt(info["maxmemory"], 10, 64)

@@ -219,6 +219,29 @@ func TestLookPermissions(t *testing.T) {
 	}
 }
 
+// TestFewReplicas: an import that waits for more replicas than a standalone server has
+// does not begin, and a plan says so.
+func TestFewReplicas(t *testing.T) {
+	c := connect(t, start(t, localcluster.Options{Standalone: true, Replicas: 1}).URL())
+	for wait, want := range []error{nil, nil, pipeline.ErrFewReplicas} {
+		opts := allOptions()
+		opts.WaitReplicas = wait
+		facts, err := pipeline.Look(t.Context(), c, opts)
+		noError(t, err)
+		if !errors.Is(facts.Obstacle, want) || facts.Masters[0].Replicas != 1 {
+			t.Errorf("%d: %v, %d replicas", wait, facts.Obstacle, facts.Masters[0].Replicas)
+		}
+		im, err := pipeline.New(t.Context(), c, opts)
+		if !errors.Is(err, want) {
+			t.Errorf("%d: %v", wait, err)
+		}
+		if im != nil {
+			_, err := im.Close()
+			noError(t, err)
+		}
+	}
+}
+
 func TestModuleTypes(t *testing.T) {
 	for _, x := range []struct {
 		modules []string

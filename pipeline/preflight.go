@@ -57,10 +57,8 @@ func (im *Importer) preflight(ctx context.Context, m *slotter.Map) error {
 	if missing := m.Missing(); len(missing) > 0 {
 		return fmt.Errorf("%w: %s", ErrNotCovered, slotter.FormatRanges(missing))
 	}
-	for _, n := range m.Masters {
-		if len(n.Replicas) < im.opts.WaitReplicas && !im.cluster.Standalone() {
-			return fmt.Errorf("%w: %s has %d, %d are to confirm each key", ErrFewReplicas, n.Addr, len(n.Replicas), im.opts.WaitReplicas)
-		}
+	if err := im.enoughReplicas(ctx, m); err != nil {
+		return err
 	}
 	servers, ahead, err := askMasters(ctx, im.cluster, m, im.opts.Warn, im.probeRestore)
 	if err != nil {
@@ -78,6 +76,34 @@ func (im *Importer) preflight(ctx context.Context, m *slotter.Map) error {
 	}
 	im.target.maxCommand = min(im.target.maxCommand, slices.Min(longest))
 	return nil
+}
+
+// enoughReplicas makes sure that each master has as many replicas as are to confirm each
+// key.
+func (im *Importer) enoughReplicas(ctx context.Context, m *slotter.Map) error {
+	if im.opts.WaitReplicas == 0 {
+		return nil
+	}
+	for _, n := range m.Masters {
+		has := len(n.Replicas)
+		if im.cluster.Standalone() { // nobody else knows of them
+			info, err := im.cluster.Info(ctx, n.Addr, "replication")
+			if err != nil {
+				return err
+			}
+			has = connectedReplicas(info)
+		}
+		if has < im.opts.WaitReplicas {
+			return fmt.Errorf("%w: %s has %d, %d are to confirm each key", ErrFewReplicas, n.Addr, has, im.opts.WaitReplicas)
+		}
+	}
+	return nil
+}
+
+// connectedReplicas returns how many replicas a server says it has.
+func connectedReplicas(info map[string]string) int {
+	n, _ := strconv.Atoi(info["connected_slaves"])
+	return n
 }
 
 // longestArgument returns how many bytes an argument of a command may have that a

@@ -66,6 +66,9 @@ func (p *planReport) writeTarget(w io.Writer) {
 			text += "; slots without an owner: " + t.MissingSlots
 		}
 	}
+	if n := t.Masters[0].Replicas; !t.Cluster && n > 0 {
+		text += ", with " + plural(int64(n), "replica")
+	}
 	planLine(w, "target", text)
 	planLine(w, "server", strings.Join(t.each(func(m *plannedMaster) string { return m.Server }), ", "))
 	planLine(w, "permissions", t.permissions())
