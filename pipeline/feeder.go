@@ -181,7 +181,7 @@ func (f *Feeder) WaitSettled() error {
 // settledLook is how often WaitSettled looks.
 const settledLook = time.Millisecond
 
-// Flush hands over the batches that are not full. A reader of a slow source
+// Flush hands over the batches that are not full, as fast as the rate allows. A reader of a slow source
 // calls it before it waits; if it does so from another goroutine, f's must be
 // waiting for that reader.
 func (f *Feeder) Flush() {
@@ -194,9 +194,7 @@ func (f *Feeder) Flush() {
 // flush hands over the batches that f itself fills.
 func (f *Feeder) flush() {
 	for m := range f.filling {
-		if b := f.filling[m].end(); b != nil {
-			b.lane.queue.put(b)
-		}
+		_ = f.handOver(m) // an error stops the import
 	}
 	f.publish()
 }
@@ -279,8 +277,8 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	b.buf = b.buf[:n]
 	b.cmds = append(b.cmds, command{offset: e.Offset, end: uint32(n)})
 	prefetch.Ahead(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b.buf)), n), unsafe.Pointer(unsafe.SliceData(b.cmds[len(b.cmds):])))
-	if size > f.im.batchSize {
-		return f.handOver(m) // it must not wait while it holds so much memory
+	if n > f.im.fullBytes || len(b.cmds) >= f.im.fullKeys {
+		return f.handOver(m) // if it is larger than others, it must not wait while it holds so much memory
 	}
 	return nil
 }
@@ -289,7 +287,7 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 func (to *filling) end() *batch {
 	b := to.batch
 	if b != nil {
-		b.buf, b.cmds, b.open, b.given = to.buf, to.cmds, len(to.cmds), time.Now()
+		b.buf, b.cmds, b.open = to.buf, to.cmds, len(to.cmds)
 		*to = filling{}
 	}
 	return b
@@ -303,6 +301,7 @@ func (f *Feeder) handOver(m int) error {
 	}
 	f.im.memory.hold(&b.held, b.size())
 	err := f.im.limit(len(b.buf), len(b.cmds))
+	b.given = time.Now()
 	b.lane.queue.put(b)
 	f.publish()
 	return err

@@ -22,6 +22,8 @@ type Importer struct {
 	target  target
 	// batchSize is the size of a batch's buffer in bytes.
 	batchSize int
+	// A batch of more bytes than fullBytes, or as many keys as fullKeys, is handed over.
+	fullBytes, fullKeys int
 
 	pool  chan *batch
 	flow  flow
@@ -169,6 +171,7 @@ func (im *Importer) makePool(masters int) {
 	room := half - im.encoders.room()
 	need := (batchesPerLane + im.encoders.count()) * lanes
 	im.batchSize = int(min(max(room/int64(need), minBatch), maxBatch))
+	im.setFull(masters)
 	// Small keys take a quarter more than their commands.
 	size := int64(im.batchSize + im.batchSize/4)
 	im.flow.mostBatches = int(min(max(room/size, int64(2*lanes+2)), maxBatches))

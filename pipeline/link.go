@@ -21,6 +21,7 @@ type link struct {
 	c    *connection // nil if there is none
 	stop func() bool
 
+	chunk    int       // bytes that are written at a time
 	written  int64     // bytes, since a value was accepted
 	commands int       // ended since the last chunk
 	flight   []int     // commands of each chunk that is written and not answered
@@ -30,7 +31,7 @@ type link struct {
 
 // Sizes of what goes through a link.
 const (
-	// linkChunk is how many bytes are written at a time.
+	// linkChunk is how many bytes are written at a time, at the most.
 	linkChunk = 128 << 10
 	// linkDepth is how many chunks may be on their way.
 	linkDepth = 64
@@ -97,7 +98,7 @@ func (k *link) why(err error) error {
 func (k *link) command() error {
 	k.end(0)
 	k.commands++
-	if len(k.buf) >= linkChunk {
+	if len(k.buf) >= k.chunk {
 		return k.flush()
 	}
 	return nil
@@ -116,10 +117,10 @@ func (k *link) long(n int64, s stream, then ...string) error {
 	err := s(func(p []byte) error {
 		given += int64(len(p))
 		for len(p) > 0 {
-			step := min(len(p), linkChunk)
+			step := min(len(p), k.chunk)
 			k.buf = append(k.buf, p[:step]...)
 			p = p[step:]
-			if len(k.buf) >= linkChunk {
+			if len(k.buf) >= k.chunk {
 				if err := k.write(); err != nil {
 					return err
 				}

@@ -29,7 +29,10 @@ func (im *Importer) linkTo(addr string, db uint32) (*link, error) {
 		return k, nil
 	}
 	n := im.links.number()
-	k := &link{im: im, n: n, lane: im.laneTo(place{addr, db, -1 - n}), wire: wire{addr: addr}}
+	k := &link{im: im, n: n, lane: im.laneTo(place{addr, db, -1 - n}), wire: wire{addr: addr}, chunk: linkChunk}
+	if im.opts.Rate > 0 {
+		k.chunk = int(min(linkChunk, atOnce(im.opts.Rate)))
+	}
 	if addr == nowhere {
 		im.links.free(k)
 		return k, errNowhere

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,10 +21,25 @@ func (im *Importer) setRates() {
 		if perSecond <= 0 {
 			return nil
 		}
-		// A tenth of a second at a time, so that the masters see an even stream.
-		return rate.NewLimiter(rate.Limit(perSecond), int(max(1, perSecond/10)))
+		return rate.NewLimiter(rate.Limit(perSecond), int(atOnce(perSecond)))
 	}
 	im.bytesRate, im.keysRate = limiter(im.opts.Rate), limiter(im.opts.RateKeys)
+}
+
+// atOnce is how much of what a rate allows in a second may be sent at a time, so that the
+// masters see an even stream: a tenth, or one.
+func atOnce(perSecond int64) int64 { return max(1, perSecond/10) }
+
+// setFull sets how much a batch takes before it is handed over: all that it has room for,
+// unless there is a rate. Then what is in the batches of all masters may be sent at a time.
+func (im *Importer) setFull(masters int) {
+	share := func(perSecond int64) int {
+		if perSecond <= 0 {
+			return math.MaxInt
+		}
+		return int(max(1, atOnce(perSecond)/int64(max(1, masters))))
+	}
+	im.fullBytes, im.fullKeys = min(im.batchSize, share(im.opts.Rate)), share(im.opts.RateKeys)
 }
 
 // limit waits until a batch of so many bytes and keys may be sent.
