@@ -53,19 +53,23 @@ func isUsage(err error) bool {
 
 // A begunError is an error met after the first key may have been sent.
 type begunError struct {
-	err     error
-	written int64 // keys
-	resumes bool  // there is a checkpoint to go on from
+	err       error
+	written   int64 // keys
+	unsettled int64 // keys that may have been written
+	resumes   bool  // there is a checkpoint to go on from
 }
 
 func (e *begunError) Error() string {
-	switch e.written {
-	case 0:
-		return e.err.Error() + " (no key had been written)"
-	case 1:
-		return e.err.Error() + " (1 key had been written)"
+	written := plural(e.written, "key")
+	switch {
+	case e.written == 0 && e.unsettled > 0:
+		return fmt.Sprintf("%s (%s may have been written)", e.err, plural(e.unsettled, "key"))
+	case e.unsettled > 0:
+		return fmt.Sprintf("%s (%s had been written, and %s more may have been)", e.err, written, formatCount(e.unsettled))
+	case e.written == 0:
+		written = "no key"
 	}
-	return fmt.Sprintf("%s (%s keys had been written)", e.err, formatCount(e.written))
+	return fmt.Sprintf("%s (%s had been written)", e.err, written)
 }
 
 func (e *begunError) Unwrap() error { return e.err }

@@ -80,8 +80,11 @@ func TestExitCodeAndHint(t *testing.T) {
 }
 
 func TestErrorSaysWhatWasWritten(t *testing.T) {
-	for n, want := range map[int64]string{0: "x (no key had been written)", 1: "x (1 key had been written)", 1234: "x (1,234 keys had been written)"} {
-		if got := (&begunError{err: errors.New("x"), written: n}).Error(); got != want {
+	for n, want := range map[[2]int64]string{
+		{0, 0}: "x (no key had been written)", {1, 0}: "x (1 key had been written)", {1234, 0}: "x (1,234 keys had been written)",
+		{0, 9}: "x (9 keys may have been written)", {1, 9}: "x (1 key had been written, and 9 more may have been)",
+	} {
+		if got := (&begunError{err: errors.New("x"), written: n[0], unsettled: n[1]}).Error(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

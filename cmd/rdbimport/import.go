@@ -278,7 +278,7 @@ func (r *importRun) finish(in *interrupts, im *pipeline.Importer, feedErr error)
 		err = inDump(shownName(r.inputs[0].name), err)
 	}
 	if !isPartly(err) {
-		err = &begunError{err: err, written: res.Restored, resumes: r.keep.holds()}
+		err = &begunError{err: err, written: res.Restored, unsettled: res.Unsettled, resumes: r.keep.holds()}
 	}
 	s.err, s.code = err, exitCode(err)
 }

@@ -17,21 +17,31 @@ func TestInterrupts(t *testing.T) {
 	if err := in.or(errPartly); err != errPartly {
 		t.Errorf("without a signal %v", err)
 	}
-	for _, c := range []struct {
-		sig  syscall.Signal
-		ends context.Context
-	}{{syscall.SIGINT, in.soft}, {syscall.SIGTERM, in.hard}} {
-		if err := c.ends.Err(); err != nil {
-			t.Fatalf("ended before %v: %v", c.sig, err)
+	signaled := func(sig syscall.Signal, ends context.Context) {
+		t.Helper()
+		again := time.NewTicker(sameInterrupt / 5)
+		defer again.Stop()
+		if err := ends.Err(); err != nil {
+			t.Fatalf("ended before %v: %v", sig, err)
 		}
-		if err := syscall.Kill(os.Getpid(), c.sig); err != nil {
-			t.Fatal(err)
+		for late := time.Now().Add(10 * time.Second); ends.Err() == nil; {
+			if err := syscall.Kill(os.Getpid(), sig); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-ends.Done():
+			case <-again.C:
+			}
+			if time.Now().After(late) {
+				t.Fatalf("%v has no effect", sig)
+			}
 		}
-		select {
-		case <-c.ends.Done():
-		case <-time.After(10 * time.Second):
-			t.Fatalf("%v has no effect", c.sig)
-		}
+	}
+	from := time.Now()
+	signaled(syscall.SIGINT, in.soft)
+	signaled(syscall.SIGTERM, in.hard)
+	if took := time.Since(from); took < sameInterrupt {
+		t.Errorf("a signal %v behind the first was taken for a second", took)
 	}
 	if err := in.or(errPartly); !errors.Is(err, errInterrupted) {
 		t.Errorf("with a signal %v", err)
