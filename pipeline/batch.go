@@ -63,13 +63,15 @@ const (
 
 // A batch is a buffer of whole commands, and what is known of each.
 type batch struct {
-	buf   []byte
-	cmds  []command
-	open  int    // commands that are not settled
-	acked int    // of these, how many wait for replicas
-	large int64  // bytes of Importer.large that it has
-	own   []byte // its buffer while it has one of Importer.large, else nil
-	held  int64  // bytes that are counted in Importer.memory
+	buf  []byte
+	cmds []command
+	// origins are the commands whose values stand otherwise in the dump, in order.
+	origins []origin
+	open    int    // commands that are not settled
+	acked   int    // of these, how many wait for replicas
+	large   int64  // bytes of Importer.large that it has
+	own     []byte // its buffer while it has one of Importer.large, else nil
+	held    int64  // bytes that are counted in Importer.memory
 
 	// low is the offset in the dump of the first command while any is open, none
 	// otherwise. It is read by others.
@@ -102,7 +104,7 @@ func (b *batch) reset() (buf []byte, room int64) {
 		buf, room = b.buf, b.large
 		b.buf, b.own = b.own, nil
 	}
-	b.buf, b.cmds, b.part = b.buf[:0], b.cmds[:0], b.part[:0]
+	b.buf, b.cmds, b.origins, b.part = b.buf[:0], b.cmds[:0], b.origins[:0], b.part[:0]
 	b.open, b.acked, b.large, b.how, b.due, b.try, b.lane, b.wait, b.broken, b.touch = 0, 0, 0, sendPlain, time.Time{}, 0, nil, false, 0, nil
 	b.low.Store(none)
 	return buf, room

@@ -197,7 +197,7 @@ func (b *bigValue) exists() (bool, error) {
 	case b.im.opts.Conflict == ConflictReplace:
 		return false, b.connect() // the link was given up
 	}
-	b.refuse("exists with another value")
+	b.f.refuseSized(b.e, 0, "exists with another value") // to read all of it would hold up the end
 	return true, &ConflictError{Key: b.name, Addr: b.k.addr, Reason: differs}
 }
 

@@ -228,8 +228,10 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	if e.Big {
 		return f.big(e)
 	}
+	var from *rdbparse.Entry // as it stands in the dump, if it is sent otherwise
 	if f.im.target.needsCare(e) {
 		var err error
+		from = e
 		if e, err = f.convert(e); e == nil {
 			return err
 		}
@@ -248,7 +250,7 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	}
 	size := f.form.room(e)
 	if size > f.im.target.maxCommand {
-		f.refuse(e, "the value is larger than one command may be on the target")
+		f.refuse(cmp.Or(from, e), "the value is larger than one command may be on the target")
 		return nil
 	}
 	var slot uint16
@@ -277,6 +279,9 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	b.buf = b.buf[:n]
 	b.cmds = append(b.cmds, command{offset: e.Offset, end: uint32(n)})
 	prefetch.Ahead(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b.buf)), n), unsafe.Pointer(unsafe.SliceData(b.cmds[len(b.cmds):])))
+	if from != nil {
+		b.noteOrigin(from, e)
+	}
 	if n > f.im.fullBytes || len(b.cmds) >= f.im.fullKeys {
 		return f.handOver(m) // if it is larger than others, it must not wait while it holds so much memory
 	}
@@ -387,10 +392,4 @@ func (f *Feeder) prefixedSlot(key []byte) uint16 {
 	name := append(f.form.prefix, key...)
 	f.form.prefix = name[:len(f.form.prefix)] // with the room that name has
 	return slotter.Slot(name)
-}
-
-// refuse counts a key that is not sent at all.
-func (f *Feeder) refuse(e *rdbparse.Entry, reason string) {
-	f.counts.failed++
-	f.im.refusal(Refusal{Key: e.Key, DB: e.DB, Type: e.Type, Size: len(e.Value), Reason: reason, Offset: e.Offset})
 }

@@ -24,11 +24,16 @@ func (m *memory) hold(counted *int64, n int64) {
 	}
 }
 
-// commandSize is what a command takes in a batch beside its bytes.
-const commandSize = int64(unsafe.Sizeof(command{}))
+// What a command takes in a batch beside its bytes, and one whose value was rewritten.
+const (
+	commandSize = int64(unsafe.Sizeof(command{}))
+	originSize  = int64(unsafe.Sizeof(origin{}))
+)
 
 // size is how many bytes b holds.
-func (b *batch) size() int64 { return int64(cap(b.buf)+cap(b.own)) + commandSize*int64(cap(b.cmds)) }
+func (b *batch) size() int64 {
+	return int64(cap(b.buf)+cap(b.own)) + commandSize*int64(cap(b.cmds)) + originSize*int64(cap(b.origins))
+}
 
 // size is how many bytes f holds, with what it reads from.
 func (f *Feeder) size() int64 {

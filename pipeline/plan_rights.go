@@ -58,7 +58,7 @@ func (p *Planner) ask(e *rdbparse.Entry, slot uint16, size int64, fate Fate, cha
 	}
 	p.asked[owner] = append(p.asked[owner], askedKey{
 		name: p.named(e), slot: slot, size: size, fate: fate, change: change,
-		refusal: Refusal{DB: e.DB, Type: e.Type, Size: len(e.Value), Offset: e.Offset},
+		refusal: Refusal{DB: e.DB, Type: e.Type, Size: p.feeder.sizeOf(e), Offset: e.Offset},
 	})
 	p.latest = &p.asked[owner][len(p.asked[owner])-1]
 }

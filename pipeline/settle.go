@@ -272,22 +272,6 @@ func (l *lane) refusedFor(b *batch, i int, reason string) {
 	l.report(b, i, reason)
 }
 
-// report notes why command i of b, which is counted, was refused.
-func (l *lane) report(b *batch, i int, reason string) {
-	r := parseRestore(b.command(i))
-	l.im.refusal(Refusal{Key: r.key, DB: l.place.db, Type: typeOf(r.payload), Size: len(r.payload) - rdbparse.FooterSize - 1,
-		Reason: reason, Offset: b.cmds[i].offset})
-}
-
-// typeOf returns the row of the type of a payload, nil if it has none.
-func typeOf(payload []byte) *rdbparse.TypeInfo {
-	v, err := element.ParsePayload(payload)
-	if err != nil {
-		return nil
-	}
-	return v.Type
-}
-
 // isEmpty reports whether v is a collection of no elements.
 func isEmpty(v element.Value) bool {
 	if v.Type.Kind == rdbparse.KindString || !element.CanOpen(v.Type) {
