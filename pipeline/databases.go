@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/slotter"
 )
 
 // ErrDatabases says that a dump holds several databases and the target has room
@@ -22,7 +23,19 @@ type databases struct {
 	many    bool   // the target has several databases
 }
 
-func (d *databases) init(im *Importer) { d.many = im.target.databases && !im.target.dbGiven }
+func (d *databases) init(im *Importer) { d.many = im.target.several }
+
+// OneDatabase returns why all keys go to one database of a target, unless the user says
+// otherwise: "" if they do not.
+func OneDatabase(c *slotter.Cluster) string {
+	switch db := c.Target().DB; {
+	case db > 0:
+		return fmt.Sprintf("the target names one, /%d", db)
+	case !c.SeveralDatabases():
+		return "the target has one"
+	}
+	return ""
+}
 
 // NewSource tells f that the next entries are of another dump.
 func (f *Feeder) NewSource() {
@@ -75,7 +88,7 @@ func (d *databases) next(e *rdbparse.Entry, o Databases, db uint32, only *claim)
 		p.db = e.DB
 	default:
 		if first, ok := only.claim(e.DB); !ok {
-			return p, fmt.Errorf("%w: %d, and now %d, at key %q; the target has one", ErrDatabases, first, e.DB, e.Key)
+			return p, fmt.Errorf("%w: %d, and now %d, at key %q; %s", ErrDatabases, first, e.DB, e.Key, only.why)
 		}
 	}
 	return p, nil
@@ -83,7 +96,8 @@ func (d *databases) next(e *rdbparse.Entry, o Databases, db uint32, only *claim)
 
 // A claim is the one database that all sources of an import may hold.
 type claim struct {
-	db atomic.Int64 // plus one; 0 before the first key
+	db  atomic.Int64 // plus one; 0 before the first key
+	why string       // there can be one only
 }
 
 // claim takes db for all, and reports whether it is the one that was taken.

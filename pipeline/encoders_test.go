@@ -65,7 +65,7 @@ func (ft feedTest) feed(t *testing.T, encoders int, dump []byte) (fed, error) {
 		im.target.oldest, im.target.version = ft.to, serverVersion(ft.to)
 		im.target.care = makeCare(im.target.version, opts.AllowModules)
 	}
-	im.target.databases = ft.many
+	im.target.several = ft.many
 	im.clock.now.Store(dataset.PastMs + 1)
 	if ft.many { // lanes to other databases are made as they are needed
 		im.mu.Lock()

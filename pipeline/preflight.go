@@ -21,8 +21,7 @@ type target struct {
 	servers    []slotter.Server
 	oldest     slotter.Server // the one that understands least
 	db         uint32         // to write to, where the dump does not say
-	dbGiven    bool           // the user asked for db
-	databases  bool           // it has more than one
+	several    bool           // each database of a dump has one of its own
 	functions  bool           // FUNCTION LOAD: Redis 7.0 and newer
 	ttlCommand string         // PEXPIRETIME or PTTL
 	maxCommand int            // bytes of the longest argument that all masters take
@@ -170,9 +169,10 @@ func (im *Importer) setTarget(servers []slotter.Server) {
 	t.commands = commandsOf(t.oldest)
 	t.keyMeta = !t.version.Valkey && t.version.Version >= 806
 	db := im.cluster.Target()
-	t.db, t.dbGiven = uint32(max(db.DB, 0)), db.DB > 0
-	t.databases = im.cluster.Standalone()
+	t.db = uint32(max(db.DB, 0))
+	t.several = OneDatabase(im.cluster) == ""
 	im.target = t
+	im.onlyDB.why = OneDatabase(im.cluster)
 	im.dialect = dialect{replace: im.opts.Conflict == ConflictReplace, absolute: at >= 500}
 }
 

@@ -37,7 +37,7 @@ func (f *verifyFeed) adopt(r *routes) {
 // severalDatabases reports whether each database of the dump has one of its own
 // on the target.
 func (v *Verifier) severalDatabases() bool {
-	return v.cluster.Standalone() && v.cluster.Target().DB == 0
+	return OneDatabase(v.cluster) == ""
 }
 
 // A verifyBatch holds keys and values of the dump until the target's are there.

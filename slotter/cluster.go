@@ -38,6 +38,7 @@ type Cluster struct {
 	target     Target
 	d          *dialer
 	standalone bool
+	several    bool   // databases
 	seed       Server // the node that answered Connect
 
 	mu      sync.Mutex
@@ -141,7 +142,21 @@ func (c *Cluster) try(ctx context.Context, addr string) error {
 		return err
 	}
 	c.seed, c.standalone, c.newest = server, !server.Cluster, m
+	c.several = c.standalone || c.selects(ctx, server)
 	return nil
+}
+
+// selects reports whether a node of a cluster has several databases that the user may use, as those of Valkey can from version 9 on.
+func (c *Cluster) selects(ctx context.Context, s Server) bool {
+	if s.Family != Valkey || !s.Version.AtLeast(9, 0) {
+		return false
+	}
+	conn, err := c.d.handOver(ctx, s.Addr, 1)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close() // nothing was written
+	return true
 }
 
 // checkStandalone refuses a server that takes no writes.
@@ -193,6 +208,10 @@ func (c *Cluster) checkDB(ctx context.Context, addr string) error {
 
 // Standalone reports whether the target is one server without cluster mode.
 func (c *Cluster) Standalone() bool { return c.standalone }
+
+// SeveralDatabases reports whether the target has more than one database: a standalone server does, and a cluster of Valkey 9 or newer
+// whose setting cluster-databases says so.
+func (c *Cluster) SeveralDatabases() bool { return c.several }
 
 // Target returns what Connect was given.
 func (c *Cluster) Target() Target { return c.target }

@@ -107,7 +107,7 @@ func (r *importRun) surveyAll(ctx context.Context, sv *survey, phase string, beh
 // judge says what of the survey speaks against the import.
 func (r *importRun) judge(sv *survey, forced bool) error {
 	if len(sv.dbs) > 1 && r.oneDatabase() {
-		return sv.severalDatabases()
+		return sv.severalDatabases(r.cluster)
 	}
 	var list []string
 	for _, e := range sv.planner.Result().Errors {
@@ -127,12 +127,11 @@ func (r *importRun) judge(sv *survey, forced bool) error {
 	return err
 }
 
-// oneDatabase reports whether all keys have to be of one database, since the
-// target has one and the user has not said what to do about others.
+// oneDatabase reports whether all keys have to be of one database, since they go to
+// one and the user has not said what to do about others.
 func (r *importRun) oneDatabase() bool {
 	dbs := r.settings.pipeline.Databases
-	single := !r.cluster.Standalone() || r.target.DB > 0
-	return single && dbs.Only == pipeline.AllDatabases && !dbs.Merge && dbs.Prefix == ""
+	return pipeline.OneDatabase(r.cluster) != "" && dbs.Only == pipeline.AllDatabases && !dbs.Merge && dbs.Prefix == ""
 }
 
 // reopen opens all sources again for the import.

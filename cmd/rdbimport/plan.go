@@ -167,7 +167,7 @@ func (r *planRun) obstacles(damage error) []obstacle {
 	}
 	add(r.unread)
 	if len(r.survey.dbs) > 1 && r.oneDatabase() {
-		add(r.survey.severalDatabases())
+		add(r.survey.severalDatabases(r.cluster))
 	}
 	if r.pieces != nil {
 		list = append(list, obstacle{r.pieces.Error(), hintFor(r.pieces), exitStopped}) // it would have begun

@@ -13,6 +13,7 @@ import (
 	"github.com/rdbimport/rdbimport/pipeline"
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/rdbparse/source"
+	"github.com/rdbimport/rdbimport/slotter"
 )
 
 // A survey is what reading dumps to their ends has shown: what an import of them
@@ -142,14 +143,14 @@ func count[K comparable](table map[K]*pipeline.Sum, key K, size int64) {
 	n.Bytes += size
 }
 
-// severalDatabases is the error about a dump of several databases for a target
-// that has one.
-func (sv *survey) severalDatabases() error {
+// severalDatabases is the error about a dump of several databases that would go to
+// one of a target.
+func (sv *survey) severalDatabases(target *slotter.Cluster) error {
 	var list []string
 	for _, db := range slices.Sorted(maps.Keys(sv.dbs)) {
 		list = append(list, fmt.Sprintf("%d (%s)", db, plural(sv.dbs[db].Keys, "key")))
 	}
-	return fmt.Errorf("%w, and the target has one: %s", pipeline.ErrDatabases, strings.Join(list, ", "))
+	return fmt.Errorf("%w, and %s: %s", pipeline.ErrDatabases, pipeline.OneDatabase(target), strings.Join(list, ", "))
 }
 
 // A roomEstimate estimates the memory that keys take, by slot.
