@@ -40,7 +40,7 @@ type planReport struct {
 
 type plannedTarget struct {
 	Cluster      bool            `json:"cluster"`
-	State        string          `json:"state,omitempty"` // of the cluster
+	State        string          `json:"state,omitempty"` // of the cluster; "" if not known
 	MissingSlots string          `json:"missing_slots"`   // without an owner
 	Masters      []plannedMaster `json:"masters"`
 	Fullest      string          `json:"fullest"`       // the master that gets the most bytes
@@ -53,9 +53,9 @@ type plannedMaster struct {
 	Server          string             `json:"server"`
 	Slots           int                `json:"slots"`
 	Replicas        int                `json:"replicas"`
-	Keys            int64              `json:"keys"` // there already
-	UsedMemory      int64              `json:"used_memory"`
-	MaxMemory       int64              `json:"maxmemory"` // 0 is no limit
+	Keys            *int64             `json:"keys"`        // there already; null if not known
+	UsedMemory      *int64             `json:"used_memory"` // the same
+	MaxMemory       int64              `json:"maxmemory"`   // 0 is no limit
 	FreeMemory      *int64             `json:"free_memory"`
 	MaxMemoryPolicy string             `json:"maxmemory_policy"`
 	Permissions     plannedPermissions `json:"permissions"`
@@ -230,8 +230,11 @@ func accessText(a pipeline.Access) string { return [...]string{"unknown", "yes",
 func plannedTargetOf(r *planRun) *plannedTarget {
 	f := r.facts
 	t := &plannedTarget{
-		Cluster: !r.cluster.Standalone(), State: f.State, MissingSlots: slotter.FormatRanges(f.Map.Missing()),
+		Cluster: !r.cluster.Standalone(), MissingSlots: slotter.FormatRanges(f.Map.Missing()),
 		Masters: []plannedMaster{},
+	}
+	if !slices.ContainsFunc(f.Masters, func(m pipeline.MasterFacts) bool { return m.Err != nil }) {
+		t.State = f.State // else it is what others believe
 	}
 	gets := r.gets()
 	all, most := int64(0), int64(-1)
@@ -259,7 +262,7 @@ func plannedMasterOf(f *pipeline.MasterFacts) plannedMaster {
 		m.Error = f.Err.Error()
 		return m
 	}
-	m.Server, m.Keys, m.UsedMemory, m.MaxMemory, m.MaxMemoryPolicy = f.Server.String(), f.Keys, f.Used, f.Max, f.Policy
+	m.Server, m.Keys, m.UsedMemory, m.MaxMemory, m.MaxMemoryPolicy = f.Server.String(), &f.Keys, &f.Used, f.Max, f.Policy
 	if free, limited := f.Free(); limited {
 		m.FreeMemory = &free
 	}

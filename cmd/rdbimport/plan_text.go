@@ -57,7 +57,9 @@ func (p *planReport) writeTarget(w io.Writer) {
 	text := "one server, no cluster"
 	if t.Cluster {
 		text = "cluster of " + plural(int64(len(t.Masters)), "master") + ", " + replicasText(t.Masters)
-		if t.State != "" {
+		if n := t.silent(); n > 0 {
+			text += "; state not known, as " + plural(int64(n), "master") + " could not be asked"
+		} else if t.State != "" {
 			text += "; state " + t.State
 		}
 		if t.MissingSlots == "" {
@@ -102,6 +104,16 @@ func (p *planReport) writeTarget(w io.Writer) {
 			planLine(w, "not asked", m.Error)
 		}
 	}
+}
+
+// silent is how many masters could not be asked.
+func (t *plannedTarget) silent() (n int) {
+	for i := range t.Masters {
+		if t.Masters[i].Error != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // each returns what is said of the masters that could be asked, every text once.
@@ -262,14 +274,14 @@ func (p *planReport) writeMasters(w io.Writer) {
 	}
 	for i := range masters {
 		m := &masters[i]
-		free := "no limit"
-		switch {
-		case m.Error != "":
-			free = "?"
-		case m.FreeMemory != nil:
+		there, used, free := "?", "?", "?"
+		if m.Error == "" {
+			there, used, free = formatCount(*m.Keys), formatBytes(*m.UsedMemory), "no limit"
+		}
+		if m.FreeMemory != nil {
 			free = formatBytes(*m.FreeMemory)
 		}
-		cells := []string{m.Addr, formatCount(int64(m.Slots)), formatCount(m.Keys), formatBytes(m.UsedMemory), free,
+		cells := []string{m.Addr, formatCount(int64(m.Slots)), there, used, free,
 			formatCount(m.Gets.Keys), formatMB(m.Gets.Bytes)}
 		if p.estimated {
 			cells = append(cells, formatBytes(*m.Gets.Memory))

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/rdbimport/rdbimport/slotter/localcluster"
+)
+
+// TestPlanMasterDown: of a master that does not answer, a plan says nothing that it
+// cannot know.
+func TestPlanMasterDown(t *testing.T) {
+	binary, err := serverBinary(defaultServer)
+	if err != nil && os.Getenv("RDBIMPORT_CI") != "1" {
+		t.Skip(err)
+	}
+	c, err := localcluster.Start(t.Context(), localcluster.Options{Binary: binary, Dir: t.TempDir(), NodeTimeout: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	c.Masters()[1].Kill()
+	var b bytes.Buffer
+	if err := writeStrings(&b, []string{"a=1", "b=2", "c=3"}); err != nil {
+		t.Fatal(err)
+	}
+	dump := filepath.Join(t.TempDir(), "dump.rdb")
+	if err := os.WriteFile(dump, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		flag string
+		want []string
+	}{
+		{"--progress=none", []string{
+			`(?m)^target +cluster of 3 masters, no replicas; state not known, as 1 master`,
+			`(?m)^not asked +` + c.Addrs()[1] + `: unreachable`,
+			`(?m)^` + c.Addrs()[1] + ` +5,46\d +\? +\? +\? +1 `,
+			`(?m)^` + c.Addrs()[2] + ` +5,46\d +0 +[0-9.]+ MB  no limit +1 `,
+		}},
+		{"--json", []string{`"cluster":true,"missing_slots"`, `"keys":null,"used_memory":null`, `"keys":0,"used_memory":\d+`}},
+	} {
+		var out, errs bytes.Buffer
+		code := run(context.Background(), []string{"--dry-run", x.flag, dump, c.Addrs()[0]}, nil, &out, &errs)
+		if code != exitStart {
+			t.Errorf("exit code %d\n%s", code, errs.String())
+		}
+		for _, want := range x.want {
+			if !regexp.MustCompile(want).MatchString(out.String()) {
+				t.Errorf("no %q in\n%s", want, out.String())
+			}
+		}
+	}
+}
