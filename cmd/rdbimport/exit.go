@@ -17,7 +17,7 @@ const (
 	exitStopped     = 2   // stopped part-way
 	exitDamaged     = 3   // the input is damaged
 	exitRefused     = 4   // finished, but not everything is on the target
-	exitDiffer      = 5   // verify found differences
+	exitDiffer      = 5   // verify found differences, or keys that cannot be compared
 	exitInterrupted = 130 // SIGINT or SIGTERM
 	exitPipe        = 141 // nobody reads standard output any more, as of programs that SIGPIPE ends
 )
@@ -33,9 +33,11 @@ var (
 	// errLost and errEvicted are the same, where something may be gone again.
 	errLost    = errors.New("finished, but the target may have lost keys again")
 	errEvicted = errors.New("finished, but the target has dropped keys meanwhile")
-	// errDiffer is the error of a comparison that came to its end, errNotCompared
-	// that of one that did not.
+	// errDiffer is the error of a comparison that came to its end, errUnreadable that of
+	// one that found nothing else than keys that cannot be compared, errNotCompared that
+	// of one that did not come to its end.
 	errDiffer      = errors.New("the target differs from the dump")
+	errUnreadable  = errors.New("not all keys could be compared")
 	errNotCompared = errors.New("stopped before all was compared")
 	// errTypes is the error of --check about what cannot be restored.
 	errTypes = errors.New("the dump holds what the target cannot take")
@@ -121,7 +123,7 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case isUsage(err), errors.Is(err, errCheckpoint), errors.Is(err, errInUse): // nothing was sent in either case
 		return exitStart
-	case errors.Is(err, errDiffer):
+	case errors.Is(err, errDiffer), errors.Is(err, errUnreadable):
 		return exitDiffer
 	case errors.Is(err, errNotCompared):
 		return exitStopped

@@ -342,8 +342,15 @@ func (c *rightsTarget) verifies(t *testing.T) {
 	c.check(t, "%R~*", rights, cases)
 	c.allow("%R~app:*", rights)
 	code, stdout, stderr := c.run("verify")
-	if code != exitDiffer || strings.Count(stdout, "the target does not show it: NOPERM") != 2 {
+	if code != exitDiffer || strings.Count(stdout, "the target does not show it: NOPERM") != 2 ||
+		!strings.Contains(stderr, "rdbimport: not all keys could be compared: 2 of 6 keys could not\nhint: each of them is listed with the reason") {
 		t.Errorf("patterns: exit code %d\n%s%s", code, stdout, stderr)
+	}
+	for _, n := range c.Masters() { // the one that has it
+		_ = n.Client().Del(t.Context(), "app:1").Err()
+	}
+	if code, _, stderr = c.run("verify"); code != exitDiffer || !strings.Contains(stderr, "the target differs from the dump: 1 of 6 keys, 2 keys could not be compared\n") {
+		t.Errorf("patterns: exit code %d\n%s", code, stderr)
 	}
 }
 

@@ -32,7 +32,7 @@ Exit codes:
   3    the input is damaged; the message says where, and whether anything was written
   4    finished, but not everything is on the target: keys that were refused, that
        a failover may have lost or that the target has evicted are listed by reason
-  5    verify, or --verify, found differences
+  5    verify, or --verify, found differences, or keys that it could not compare
   130  interrupted
   141  nobody reads the standard output of inspect any more
 `

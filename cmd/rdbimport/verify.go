@@ -56,8 +56,10 @@ func (r *verification) runUntil(in *interrupts) error {
 		r.con.warn("the report is not complete: " + werr.Error())
 	}
 	switch {
-	case err == nil && r.report.differences() > 0:
+	case err == nil && r.report.differences() > r.report.Unreadable:
 		err = errDiffer
+	case err == nil && r.report.Unreadable > 0:
+		err = errUnreadable
 	case err != nil && (begun || r.imported != nil) && exitCode(err) == exitStart:
 		err = fmt.Errorf("%w: %w", errNotCompared, err)
 	}

@@ -119,7 +119,7 @@ func (p *verifyReport) finish(r *verification, err error) {
 
 // describe says how the comparison went wrong.
 func (p *verifyReport) describe(err error) string {
-	if !errors.Is(err, errDiffer) {
+	if !errors.Is(err, errDiffer) && !errors.Is(err, errUnreadable) {
 		return err.Error()
 	}
 	of := p.Read
@@ -127,11 +127,16 @@ func (p *verifyReport) describe(err error) string {
 		of += p.Extra
 	}
 	var parts []string
-	if keys := p.differences() - p.FunctionsDiffer; keys > 0 {
+	if keys := p.differences() - p.FunctionsDiffer - p.Unreadable; keys > 0 {
 		parts = append(parts, fmt.Sprintf("%s of %s", formatCount(keys), plural(of, "key")))
 	}
 	if n := p.FunctionsDiffer; n > 0 {
 		parts = append(parts, fmt.Sprintf("%s of %s", formatCount(n), plural(p.Functions, "function library")))
+	}
+	if n := p.Unreadable; n > 0 && len(parts) > 0 {
+		parts = append(parts, plural(n, "key")+" could not be compared")
+	} else if n > 0 {
+		parts = append(parts, fmt.Sprintf("%s of %s could not", formatCount(n), plural(of, "key")))
 	}
 	text := fmt.Sprintf("%v: %s", err, strings.Join(parts, ", "))
 	if p.imported != nil && p.imported.Failed > 0 {
