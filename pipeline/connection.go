@@ -17,7 +17,7 @@ type connection struct {
 	replies *replyReader
 
 	waiting atomic.Int64 // batches that are being written or not yet answered
-	heard   atomic.Int64 // when something last arrived, in ns since the epoch
+	heard   atomic.Int64 // when something last arrived, or was asked after all was answered, in ns since the epoch
 	moved   atomic.Int64 // when something was last written
 	probing atomic.Bool
 	broke   atomic.Pointer[error]
@@ -104,8 +104,10 @@ func (c *connection) write(b *batch) error {
 					return err
 				}
 			}
-			c.waiting.Add(1)
 			b.written = time.Now()
+			if c.waiting.Add(1) == 1 {
+				c.heard.Store(b.written.UnixNano()) // it had nothing to say
+			}
 			err := c.writeBatch(b)
 			if err == nil {
 				c.behind.Add(int64(b.sent()))

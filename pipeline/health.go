@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/rdbimport/rdbimport/slotter"
@@ -31,14 +30,18 @@ const (
 	deadLimit = 10 * time.Second
 	// askAgain is the pause between two questions to the other nodes.
 	askAgain = 100 * time.Millisecond
-	// mostPeers is how many other nodes are asked.
-	mostPeers = 3
+	// mostPeers is how many other nodes are asked at a time, and standingTime bounds
+	// the asking where they do not answer. It is below forgotten.
+	mostPeers    = 3
+	standingTime = 2 * probeTimeout
 )
 
 // Why a connection is given up.
 var (
 	errDemoted = errors.New("it is no master any more")
 	errSilent  = errors.New("no answer, though it answers on new connections")
+	// errDoubtful is why its answers are not believed yet.
+	errDoubtful = errors.New("it was silent for a moment, and the other nodes do not say that it still is a master")
 )
 
 // watch looks at all lanes from time to time and has those probed that have been
@@ -111,97 +114,27 @@ func (c *connection) giveUp(err error) {
 	_ = c.conn.Close()
 }
 
-// A standing is what the other nodes of the cluster think of a node.
-type standing uint8
-
-const (
-	standingUnknown  standing = iota // nobody could be asked
-	standingMaster                   // it is a master, and well
-	standingFailing                  // it is thought to fail, or may be
-	standingReplaced                 // it is no master, or has no slots
-)
-
-// standing asks other nodes about the node at addr. They have to agree.
-func (im *Importer) standing(ctx context.Context, addr string) standing {
-	m := im.slotMap.Load()
-	at := m.ByAddr(addr)
-	if im.cluster.Standalone() {
-		return standingMaster
-	}
-	if at < 0 {
-		return standingReplaced
-	}
-	id, verdict, asked := m.Masters[at].ID, standingUnknown, 0
-	for _, peer := range peers(m, at) {
-		if asked == mostPeers {
-			break
-		}
-		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-		nodes, err := im.cluster.Client(peer).ClusterNodes(ctx).Result()
-		cancel()
-		if err != nil {
-			continue
-		}
-		asked++
-		verdict = max(verdict, nodeStanding(nodes, id))
-	}
-	if len(m.Masters) == 1 && asked == 0 && len(m.Masters[0].Replicas) == 0 {
-		return standingMaster // there is nobody else
-	}
-	return verdict
-}
-
-// peers returns the other nodes of a cluster, masters first.
-func peers(m *slotter.Map, not int) []string {
-	var masters, replicas []string
-	for i, n := range m.Masters {
-		if i != not {
-			masters = append(masters, n.Addr)
-		}
-		for _, r := range n.Replicas {
-			replicas = append(replicas, r.Addr)
-		}
-	}
-	return append(masters, replicas...)
-}
-
-// nodeStanding finds a node in the answer to CLUSTER NODES: "id addr flags
-// master ping pong epoch link slots...".
-func nodeStanding(nodes, id string) standing {
-	for line := range strings.Lines(nodes) {
-		f := strings.Fields(line)
-		if len(f) < 8 || f[0] != id {
-			continue
-		}
-		flags := "," + f[2] + ","
-		switch {
-		case !strings.Contains(flags, ",master,"), len(f) == 8:
-			return standingReplaced
-		case strings.Contains(flags, ",fail,"), strings.Contains(flags, ",fail?,"):
-			return standingFailing
-		}
-		return standingMaster
-	}
-	return standingReplaced
-}
-
 // confirm finds out after a silence whether the master may be believed: a frozen
 // one that wakes up accepts what it is sent before it learns that another has
-// taken its place. It returns an error if the connection has to be given up.
+// taken its place. While the other nodes do not say so this is trouble like any other.
+// It returns an error if the connection has to be given up.
 func (c *connection) confirm() error {
 	l, im := c.lane, c.lane.im
-	began := time.Now()
 	for {
-		switch im.standing(im.ctx, l.place.addr) {
+		verdict := im.standing(im.ctx, l.place.addr)
+		c.heard.Store(time.Now().UnixNano()) // it has answered: a silence begins now, if at all
+		switch verdict {
 		case standingMaster:
 			return nil
 		case standingReplaced:
 			im.wantMap()
 			return errDemoted
 		}
-		if time.Since(began) > im.opts.RetryTimeout {
-			return fmt.Errorf("the cluster does not say whether it is still a master")
+		if p := c.broke.Load(); p != nil {
+			return *p
 		}
+		im.trouble(l, errDoubtful)
+		im.wantMap()
 		select {
 		case <-time.After(askAgain):
 		case <-im.ctx.Done():

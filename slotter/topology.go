@@ -96,6 +96,26 @@ func (d *dialer) reach(host, port, asked string) string {
 	return addr
 }
 
+// View returns the slot map as the node at addr sees it.
+func (c *Cluster) View(ctx context.Context, addr string) (*Map, error) {
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	return c.askMap(ctx, addr)
+}
+
+// Nodes returns the answer of the node at addr to CLUSTER NODES.
+func (c *Cluster) Nodes(ctx context.Context, addr string) (text string, err error) {
+	if err := c.open(); err != nil {
+		return "", err
+	}
+	err = c.d.query(ctx, addr, "CLUSTER NODES", func(ctx context.Context, client *redis.Client) (err error) {
+		text, err = client.ClusterNodes(ctx).Result()
+		return err
+	})
+	return text, err
+}
+
 // askMap asks the node at addr for CLUSTER SLOTS. go-redis's own reader of that reply fails on a nil host, hence Do.
 func (c *Cluster) askMap(ctx context.Context, addr string) (*Map, error) {
 	var reply any

@@ -1,0 +1,112 @@
+package pipeline
+
+import (
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rdbimport/rdbimport/slotter"
+	"github.com/rdbimport/rdbimport/slotter/localcluster"
+)
+
+// healthImport starts three masters and an import into them by some user, which is
+// given nothing.
+func healthImport(t *testing.T, user string, opts Options, acl ...any) (*localcluster.Cluster, *Importer) {
+	t.Helper()
+	if _, err := localcluster.FindServer(); err != nil && os.Getenv("RDBIMPORT_CI") == "" {
+		t.Skip(err)
+	}
+	lc, err := localcluster.Start(t.Context(), localcluster.Options{NodeTimeout: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lc.Stop() })
+	for _, m := range lc.Masters() {
+		if err := m.Client().Do(t.Context(), append([]any{"ACL", "SETUSER"}, acl...)...).Err(); err != nil && len(acl) > 0 {
+			if !lc.Version().AtLeast(7, 0) {
+				t.Skip("rights to subcommands came with Redis 7.0")
+			}
+			t.Fatal(err)
+		}
+	}
+	to, err := slotter.ParseTarget(strings.Replace(lc.URL(), "redis://", "redis://"+user, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := slotter.Connect(t.Context(), to, slotter.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	im, err := New(t.Context(), c, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = im.Close() })
+	return lc, im
+}
+
+// TestStandingWithoutNodes asks about masters as a user who may not see CLUSTER NODES.
+func TestStandingWithoutNodes(t *testing.T) {
+	lc, im := healthImport(t, "some:secret@", Options{}, "some", "on", ">secret", "~*", "+@all", "-cluster|nodes")
+	addr := lc.Masters()[0].Addr
+	if got := im.standing(t.Context(), addr); got != standingMaster {
+		t.Errorf("standing of a master is %d", got)
+	}
+	if got := im.agreed(t.Context(), lc.Addrs(), strings.Repeat("0", 40)); got != standingReplaced {
+		t.Errorf("standing of a node that nobody knows is %d", got)
+	}
+}
+
+// TestConfirmIsTrouble has the other nodes leave unsaid whether a master may be
+// believed: the import must end when that has lasted for too long, and before that
+// where the connection has to be given up.
+func TestConfirmIsTrouble(t *testing.T) {
+	lc, im := healthImport(t, "", Options{RetryTimeout: 500 * time.Millisecond})
+	l := im.laneTo(place{addr: lc.Masters()[0].Addr})
+	conn, err := l.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // nothing is written by it
+	for _, m := range lc.Masters()[1:] {
+		m.Kill()
+	}
+	c := newConnection(l, conn)
+	c.giveUp(errSilent)
+	if err := c.confirm(); !errors.Is(err, errSilent) {
+		t.Errorf("a connection that is given up: %v", err)
+	}
+	if err := newConnection(l, conn).confirm(); err == nil || !errors.Is(im.failure, ErrNoProgress) {
+		t.Errorf("%v, and the import has ended because of %v", err, im.failure)
+	}
+}
+
+// TestIdleIsNoSilence: a master to which nothing is sent has nothing to answer, so its
+// silence begins with the next batch, and not with one that follows while it has that.
+func TestIdleIsNoSilence(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()  //nolint:errcheck // nobody reads it
+	defer near.Close() //nolint:errcheck // nor this
+	im := &Importer{ctx: t.Context(), wait: []byte("x")}
+	c := newConnection(newLane(im, place{addr: "a:1"}, 0), near)
+	go func() { _, _ = far.Read(make([]byte, 8)); _ = far.Close() }() // the second batch does not get through
+	old := time.Now().Add(-time.Hour).UnixNano()
+	c.heard.Store(old)
+	c.lane.queue.put(&batch{how: sendWait})
+	if err := c.write(&batch{how: sendWait}); err == nil {
+		t.Fatal("both are written")
+	}
+	heard := c.heard.Load()
+	if time.Since(time.Unix(0, heard)) > time.Minute {
+		t.Error("the time in which nothing was asked counts as a silence")
+	}
+	c.heard.Store(old)
+	c.lane.queue.put(&batch{how: sendWait})
+	if err := c.write(nil); err == nil || c.heard.Load() != old {
+		t.Errorf("%v; a batch behind others ends a silence", err)
+	}
+}
