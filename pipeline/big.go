@@ -38,6 +38,7 @@ type bigValue struct {
 	broken    int   // connections that broke while they were at it
 	waited    int   // times that its slot was on its way to another master
 	alone     bool  // it may hold more than Importer.held, as no other value does
+	detour    detour
 }
 
 // big brings the value of e, which is Big, to its master, and settles the key.

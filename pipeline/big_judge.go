@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/rdbparse/element"
@@ -86,10 +87,18 @@ func (b *bigValue) judgeReply(err *replyError) (again bool, _ error) {
 	switch act := classify(text); act {
 	case actMoved, actAsk:
 		im.stats.redirects.Add(1)
-		if announced, ok := redirect(text); ok && act == actMoved {
-			im.movedTo(map[uint16]string{b.slot: im.cluster.Resolve(announced, err.addr)})
+		announced, ok := redirect(text)
+		to := im.cluster.Resolve(announced, err.addr)
+		if ok && act == actMoved {
+			im.movedTo(map[uint16]string{b.slot: to})
 		} else {
 			b.waitsForSlot()
+		}
+		if time.Since(b.detour.latest) > 5*longPause {
+			b.detour = detour{} // it was under way meanwhile
+		}
+		if err := im.sentAway(&b.detour, b.name, b.slot, err.addr, to); err != nil {
+			return false, b.f.unread(err)
 		}
 		return true, nil
 	case actLoading, actExists:

@@ -110,3 +110,36 @@ func TestIdleIsNoSilence(t *testing.T) {
 		t.Errorf("%v; a batch behind others ends a silence", err)
 	}
 }
+
+// TestDetourProgress: keys may be sent on for as long as somebody moves what their slot
+// has.
+func TestDetourProgress(t *testing.T) {
+	lc, im := healthImport(t, "", Options{})
+	key := []byte("{key}")
+	slot := slotter.Slot(key)
+	master := lc.Masters()[0]
+	for _, m := range lc.Masters() {
+		if at := im.slotMap.Load(); at.Masters[at.Owner(slot)].Addr == m.Addr {
+			master = m
+		}
+	}
+	if err := master.Client().MSet(t.Context(), "{key}1", 1, "{key}2", 2).Err(); err != nil {
+		t.Fatal(err)
+	}
+	var d detour
+	for _, move := range []bool{false, true, true, false} {
+		if move {
+			if err := master.Client().Unlink(t.Context(), master.Client().ClusterGetKeysInSlot(t.Context(), int(slot), 1).Val()...).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := im.sentAway(&d, key, slot, master.Addr, "elsewhere")
+		if late := !move && d.since.Before(time.Now().Add(-time.Minute)); late != errors.Is(err, ErrNoProgress) {
+			t.Fatalf("moved %v: %v", move, err)
+		}
+		if move && d.keys < 0 {
+			t.Fatal("the keys of the slot are not counted")
+		}
+		d.since = d.since.Add(-time.Hour)
+	}
+}

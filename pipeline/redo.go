@@ -17,11 +17,14 @@ func (im *Importer) runRedo() {
 	defer wake.Stop()
 	for {
 		for b := im.redo.take(); b != nil; b = im.redo.take() {
-			if im.rest(b) {
-				resting = append(resting, b)
-			} else {
+			if !im.rest(b) {
 				im.place(b)
+				continue
 			}
+			if err := im.astray(b); err != nil {
+				im.abort(err)
+			}
+			resting = append(resting, b)
 		}
 		resting = im.wakeUp(resting, wake)
 		select {
@@ -61,6 +64,9 @@ const (
 
 // rest reports whether b has to wait, and says until when.
 func (im *Importer) rest(b *batch) bool {
+	if b.try == 0 || b.wait {
+		b.detour = detour{} // something of it was settled, or cannot be for another reason
+	}
 	b.try++
 	if !b.wait && b.try <= mostRedirects {
 		return false
@@ -75,6 +81,23 @@ func (im *Importer) rest(b *batch) bool {
 	}
 	b.wait = false
 	return true
+}
+
+// astray returns an error if b, which rests, has done nothing but follow redirections
+// for too long. It speaks for all of b's commands by the first that is open.
+func (im *Importer) astray(b *batch) error {
+	for i := range b.cmds {
+		cmd := &b.cmds[i]
+		if cmd.state == stateSettled {
+			continue
+		}
+		if cmd.state != stateMoved && cmd.state != stateAsk {
+			return nil
+		}
+		key := parseRestore(b.command(i)).key
+		return im.sentAway(&b.detour, key, slotter.Slot(key), b.lane.name(), im.lane(cmd.laneIndex()).name())
+	}
+	return nil
 }
 
 // place sends the open commands of b that can go together: those that go to the

@@ -1,6 +1,7 @@
 package slotter
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -125,7 +126,7 @@ func (c *Cluster) try(ctx context.Context, addr string) error {
 	var m *Map
 	if server.Cluster {
 		if m, err = c.askMap(ctx, addr); err == nil {
-			err = c.checkState(ctx, addr, m)
+			err = cmp.Or(c.checkMapped(addr, m), c.checkState(ctx, addr, m))
 		}
 	} else {
 		m = SingleMap(Master{ID: server.RunID, Addr: addr})
@@ -163,6 +164,18 @@ func (c *Cluster) selects(ctx context.Context, s Server) bool {
 func checkStandalone(s Server) error {
 	if s.Role == "slave" {
 		return &NodeError{Addr: s.Addr, Kind: ErrReplica, Msg: "writes go to its master, " + s.MasterAddr}
+	}
+	return nil
+}
+
+// checkMapped refuses an address map that leads two masters of m, as addr knows them, to one address.
+func (c *Cluster) checkMapped(addr string, m *Map) error {
+	seen := make(map[string]string)
+	for _, n := range m.Masters {
+		if other, twice := seen[n.Addr]; twice && len(c.d.opt.AddrMap) > 0 {
+			return &NodeError{Addr: addr, Msg: fmt.Sprintf("the address map leads two masters to %s: the nodes %s and %s", n.Addr, other, n.ID)}
+		}
+		seen[n.Addr] = n.ID
 	}
 	return nil
 }
