@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rdbimport/rdbimport/slotter"
@@ -200,6 +201,23 @@ func (im *Importer) noteReplicas(m *slotter.Map) {
 	}
 }
 
+// noteHeirs does so with those that a map leaves out at the start, because they have not
+// got anything from their master yet.
+func (im *Importer) noteHeirs(ctx context.Context, m *slotter.Map) {
+	if im.cluster.Standalone() {
+		return
+	}
+	for _, w := range im.hearWitnesses(ctx, m) {
+		im.mu.Lock()
+		for line := range strings.Lines(w.nodes) {
+			if f := strings.Fields(line); len(f) >= 8 && strings.Contains(f[2], "slave") {
+				im.replicas[[2]string{f[3], f[0]}] = true
+			}
+		}
+		im.mu.Unlock()
+	}
+}
+
 // breakOff closes the connections to a master that is none any more, so that
 // nothing that it still says is believed.
 func (im *Importer) breakOff(addr string) {
@@ -280,46 +298,3 @@ func (im *Importer) checkRun(ctx context.Context, addr string) error {
 	im.runIDs[addr] = s.RunID
 	return nil
 }
-
-// lastLook finds out at the end of an import whether the masters still are those
-// that accepted the keys.
-func (im *Importer) lastLook() {
-	if im.ctx.Err() != nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(im.ctx, lastLookTime)
-	defer cancel()
-	if m, err := im.cluster.Map(ctx); err == nil && !im.cluster.Standalone() {
-		im.install(m)
-	}
-	m := im.slotMap.Load()
-	_ = m.EachMaster(ctx, func(ctx context.Context, i int) error {
-		addr := m.Masters[i].Addr
-		im.mu.Lock()
-		keys := im.heldBy(addr)
-		im.mu.Unlock()
-		if keys > 0 && !im.stillThere(ctx, addr) {
-			im.mu.Lock()
-			im.noteLoss(addr, "", "it does not answer at the end of the import", im.opts.WaitReplicas == 0)
-			im.mu.Unlock()
-		}
-		return nil
-	})
-}
-
-// stillThere checks the run of a master, and tries again if that fails.
-func (im *Importer) stillThere(ctx context.Context, addr string) bool {
-	for {
-		if im.checkRun(ctx, addr) == nil {
-			return true
-		}
-		select {
-		case <-time.After(askAgain):
-		case <-ctx.Done():
-			return false
-		}
-	}
-}
-
-// lastLookTime bounds lastLook.
-const lastLookTime = 10 * time.Second

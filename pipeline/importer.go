@@ -138,6 +138,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 	im.started = time.Now()
 	im.makePool(len(m.Masters))
 	im.install(m)
+	im.noteHeirs(ctx, m)
 	var pieces sync.WaitGroup
 	pieces.Go(func() { im.warnPieces(ctx, m) })
 	im.warnEviction(ctx, m)

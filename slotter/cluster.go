@@ -187,7 +187,8 @@ func (c *Cluster) checkState(ctx context.Context, addr string, m *Map) error {
 		return nil // the caller has something better to say
 	}
 	for _, a := range append([]string{addr}, m.addrs()...) {
-		state, err := c.clusterState(ctx, a)
+		info, err := c.clusterInfo(ctx, a)
+		state := info["cluster_state"]
 		if errors.Is(err, ErrUnreachable) || errors.Is(err, ErrLoading) {
 			continue
 		}
@@ -198,13 +199,13 @@ func (c *Cluster) checkState(ctx context.Context, addr string, m *Map) error {
 	return &NodeError{Addr: addr, Kind: ErrClusterDown, Msg: "cluster_state is not ok on any node"}
 }
 
-func (c *Cluster) clusterState(ctx context.Context, addr string) (string, error) {
+func (c *Cluster) clusterInfo(ctx context.Context, addr string) (map[string]string, error) {
 	var text string
 	err := c.d.query(ctx, addr, "CLUSTER INFO", func(ctx context.Context, client *redis.Client) (err error) {
 		text, err = client.ClusterInfo(ctx).Result()
 		return err
 	})
-	return parseInfo(text)["cluster_state"], err
+	return parseInfo(text), err
 }
 
 // checkDB makes sure that the target's database exists.

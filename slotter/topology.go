@@ -15,9 +15,10 @@ import (
 // Map asks the cluster for its slot map now. See MapFrom.
 func (c *Cluster) Map(ctx context.Context) (*Map, error) { return c.MapFrom(ctx) }
 
-// MapFrom asks the cluster for its slot map, but none of the nodes at the addresses in exclude: a node that was stalled or cut off may
-// have an old view. The nodes of the newest map are asked first, masters before replicas, then the seeds; the first answer in which any
-// slot has an owner counts. A standalone server's map never changes.
+// MapFrom asks the cluster for its slot map, but none of the nodes at the addresses in exclude. A node that was stalled or is cut off
+// has an old view and does not know, so a few nodes are asked first which epoch of the cluster they have seen: each takeover begins a
+// new one. Then the nodes are asked for the map, that of the latest epoch first, behind these those of the newest map, masters before
+// replicas, and the seeds; the first answer in which any slot has an owner counts. A standalone server's map never changes.
 func (c *Cluster) MapFrom(ctx context.Context, exclude ...string) (*Map, error) {
 	c.mu.Lock()
 	newest, closed := c.newest, c.closed
@@ -30,12 +31,13 @@ func (c *Cluster) MapFrom(ctx context.Context, exclude ...string) (*Map, error) 
 	}
 	var failed seedErrors
 	var empty *Map
-	asked := make(map[string]bool)
+	var nodes []string
 	for _, addr := range append(newest.addrs(), c.target.Seeds...) {
-		if asked[addr] || slices.Contains(exclude, addr) {
-			continue
+		if !slices.Contains(nodes, addr) && !slices.Contains(exclude, addr) {
+			nodes = append(nodes, addr)
 		}
-		asked[addr] = true
+	}
+	for _, addr := range c.latestFirst(ctx, nodes) {
 		m, err := c.askMap(ctx, addr)
 		switch {
 		case ctx.Err() != nil:
@@ -57,6 +59,61 @@ func (c *Cluster) MapFrom(ctx context.Context, exclude ...string) (*Map, error) 
 		return nil, fmt.Errorf("no other node to ask for the slot map: %w", ErrUnreachable)
 	}
 	return nil, fmt.Errorf("slot map: %w", failed)
+}
+
+// viewers is how many nodes are asked for the epoch. Whoever is cut off is so with few others.
+const viewers = 5
+
+// latestFirst returns nodes with some of them put before the others, those that have seen the latest epoch first. More than half of the
+// viewers have to answer; the others may be dead, and are not waited for.
+func (c *Cluster) latestFirst(ctx context.Context, nodes []string) []string {
+	type view struct {
+		addr  string
+		epoch int64
+		err   error
+	}
+	n := min(len(nodes), viewers)
+	if n < 2 {
+		return nodes
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make(chan view, n)
+	for i := range n {
+		go func() {
+			v := view{addr: nodes[i*len(nodes)/n]}
+			v.epoch, v.err = c.epoch(ctx, v.addr)
+			answers <- v
+		}()
+	}
+	var views []view
+	for range n {
+		if v := <-answers; v.err == nil {
+			views = append(views, v)
+		}
+		if len(views) > n/2 {
+			break
+		}
+	}
+	slices.SortStableFunc(views, func(a, b view) int { return cmp.Compare(b.epoch, a.epoch) })
+	ordered := make([]string, 0, len(nodes))
+	for _, v := range views {
+		ordered = append(ordered, v.addr)
+	}
+	first := ordered
+	for _, addr := range nodes {
+		if !slices.Contains(first, addr) {
+			ordered = append(ordered, addr)
+		}
+	}
+	return ordered
+}
+
+// epoch returns the latest epoch that the node at addr has seen, 0 if it does not tell.
+func (c *Cluster) epoch(ctx context.Context, addr string) (int64, error) {
+	info, err := c.clusterInfo(ctx, addr)
+	epoch, _ := strconv.ParseInt(info["cluster_current_epoch"], 10, 64)
+	return epoch, err
 }
 
 func (c *Cluster) remember(m *Map) {
