@@ -38,8 +38,8 @@ func FuzzReader(f *testing.F) {
 		if len(whole) > 1<<22 {
 			return // compressed to the extreme; the rest would take too long
 		}
-		if checked := new(element.Checker).Check(v); element.CanOpen(row) && err != nil && (checked == nil || checked.Error() != err.Error()) {
-			t.Fatalf("checked: %v, read: %v", checked, err)
+		if checked := new(element.Checker).Check(v); element.CanOpen(row) && err != nil && checked == nil { // it may find something else before
+			t.Fatalf("not found by the check: %v", err)
 		}
 		if err != nil {
 			if !errors.Is(err, element.ErrDamaged) && !errors.Is(err, element.ErrOpaque) && !errors.Is(err, element.ErrTemplate) {
