@@ -20,6 +20,10 @@ import (
 // checkpointFormat is the version of the file's layout.
 const checkpointFormat = 1
 
+// mostCheckpoint is how large the file can be: what is larger is no checkpoint, and is
+// not read to find out.
+const mostCheckpoint = 64 << 20
+
 // A checkpoint says how far an import has come, in a form that can be kept in a
 // file. It holds no secret.
 type checkpoint struct {
@@ -57,18 +61,33 @@ func (e earlier) with(r pipeline.Result) earlier {
 // errCheckpoint is why an import cannot go on from a checkpoint.
 var errCheckpoint = errors.New("cannot go on from the checkpoint")
 
-// readCheckpoint reads the file of an earlier import, nil if there is none.
+// errNoCheckpoint is why a file cannot be one: it is something else, which somebody may
+// want to keep.
+var errNoCheckpoint = errors.New("no checkpoint")
+
+// readCheckpoint reads the file of an earlier import, nil if there is none. An empty
+// file is none either: mktemp makes such.
 func readCheckpoint(name string) (*checkpoint, error) {
-	text, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errCheckpoint, err)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%w: %s is no ordinary file", errNoCheckpoint, shownFile(name))
+	case info.Size() == 0:
+		return nil, nil
+	case info.Size() > mostCheckpoint:
+		return nil, fmt.Errorf("%w: %s holds something else", errNoCheckpoint, shownFile(name))
 	}
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errCheckpoint, err)
 	}
 	var c checkpoint
-	if err := json.Unmarshal(text, &c); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", errCheckpoint, name, err)
+	if err := json.Unmarshal(text, &c); err != nil || c.Format == 0 || len(c.Target) == 0 || c.Options == "" {
+		return nil, fmt.Errorf("%w: %s holds something else", errNoCheckpoint, shownFile(name))
 	}
 	if c.Format != checkpointFormat {
 		return nil, fmt.Errorf("%w: %s is of format %d, this program writes %d", errCheckpoint, name, c.Format, checkpointFormat)

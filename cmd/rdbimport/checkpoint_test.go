@@ -119,14 +119,20 @@ func TestCheckpointFits(t *testing.T) {
 }
 
 // TestDamagedCheckpoint: a file that is no checkpoint is refused, and not taken
-// for the lack of one.
+// for the lack of one, unless it is empty.
 func TestDamagedCheckpoint(t *testing.T) {
-	for _, text := range []string{"", "{", "[]", `{"format":99}`, `{"format":1}`, `{"format":1,"sources":[{}],"current":-1}`, `{"format":1,"sources":[{}],"current":1}`} {
+	const rest = `,"target":["a"],"options":"o"`
+	for text, want := range map[string]error{
+		"": nil, "{": errNoCheckpoint, "[]": errNoCheckpoint, "REDIS0011": errNoCheckpoint, `{"format":99}`: errNoCheckpoint, `{"format":1}`: errNoCheckpoint,
+		`{"format":99` + rest + `}`:                            errCheckpoint,
+		`{"format":1,"sources":[{}],"current":-1` + rest + `}`: errCheckpoint,
+		`{"format":1,"sources":[{}],"current":1` + rest + `}`:  errCheckpoint,
+	} {
 		name := filepath.Join(t.TempDir(), "ck")
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if c, err := readCheckpoint(name); !errors.Is(err, errCheckpoint) {
+		if c, err := readCheckpoint(name); !errors.Is(err, want) || c != nil || want == nil && err != nil {
 			t.Errorf("%q: %+v, %v", text, c, err)
 		}
 	}

@@ -121,7 +121,7 @@ func exitCode(err error) int {
 		return exitPipe
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled), errors.Is(err, source.ErrInterrupted):
 		return exitInterrupted
-	case isUsage(err), errors.Is(err, errCheckpoint), errors.Is(err, errInUse): // nothing was sent in either case
+	case isUsage(err), errors.Is(err, errCheckpoint), errors.Is(err, errNoCheckpoint), errors.Is(err, errInUse): // nothing was sent in any case
 		return exitStart
 	case errors.Is(err, errDiffer), errors.Is(err, errUnreadable):
 		return exitDiffer

@@ -131,6 +131,9 @@ func (f *importFlags) settings(fs *pflag.FlagSet, args []string, s *streams) (*s
 	if err := set.phases(); err != nil {
 		return nil, err
 	}
+	if err := set.checkFiles(s.stdin); err != nil {
+		return nil, err
+	}
 	set.pipeline.Warn = s.con.warn
 	var err error
 	set.connect, err = f.access.options(&set.target, s.con)

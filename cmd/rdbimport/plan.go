@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/rdbimport/rdbimport/pipeline"
@@ -111,7 +109,7 @@ func (r *planRun) look(ctx context.Context) error {
 // import that is to go on is left alone.
 func (r *planRun) listRefused(opts *pipeline.Options) error {
 	if r.checkpointFile != "" {
-		if _, err := os.Stat(r.checkpointFile); err == nil {
+		if begun, err := readCheckpoint(r.checkpointFile); begun != nil || err != nil {
 			r.con.warn("--errors: " + r.errorsFile + " is left as it is, since it belongs to the checkpoint")
 			return nil
 		}
@@ -243,7 +241,7 @@ func (r *planRun) notes() []string {
 		}
 	}
 	if r.checkpointFile != "" {
-		if _, err := os.Stat(r.checkpointFile); !errors.Is(err, os.ErrNotExist) {
+		if begun, err := readCheckpoint(r.checkpointFile); begun != nil || err != nil {
 			note("there is a checkpoint: the import would go on from it, and this is the plan of the whole dump")
 		}
 	}

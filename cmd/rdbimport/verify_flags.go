@@ -104,6 +104,11 @@ func (f *verifyFlags) verifySettings(fs *pflag.FlagSet, args []string, s *stream
 	if err := set.arguments(args); err != nil {
 		return nil, err
 	}
+	if f.report != "" {
+		if err := checkFiles(set.sources, s.stdin, []outputFile{{"report", f.report, true}}); err != nil {
+			return nil, err
+		}
+	}
 	p := &set.settings.pipeline
 	set.verify = pipeline.VerifyOptions{
 		Databases: p.Databases, Memory: p.Memory, Lanes: p.Lanes,
