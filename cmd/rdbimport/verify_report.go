@@ -34,6 +34,7 @@ type differenceLog struct {
 	enc   *json.Encoder
 	err   error
 	first []pipeline.KeyDifference
+	noted int64 // all, the first among them
 }
 
 // openDifferences returns a log to a file, or to none for "".
@@ -54,6 +55,7 @@ func openDifferences(name string) (*differenceLog, error) {
 
 // note writes down a difference.
 func (l *differenceLog) note(d pipeline.KeyDifference) {
+	l.noted++
 	if len(l.first) < firstDifferences {
 		kept := d
 		kept.Key = append([]byte(nil), d.Key...)
@@ -110,6 +112,9 @@ func (p *verifyReport) finish(r *verification, err error) {
 	p.err, p.code = err, exitCode(err)
 	if only := r.verify.Databases.Only; p.Read > 0 && p.Filtered == p.Read && only != pipeline.AllDatabases {
 		r.con.warn(fmt.Sprintf("no key of the dump is in database %d", only))
+	}
+	if n := p.Skipped + p.Filtered; (err == nil || errors.Is(err, errDiffer)) && p.Skipped > 0 && n == p.Read {
+		r.con.warn("no key was compared: none of the dump is in the slots of the sample; a larger --sample has more of them")
 	}
 	if p.Changes > 0 {
 		r.con.warn(fmt.Sprintf("the target has been written to while it was compared: %s at least; what differs may be due to that",
@@ -195,12 +200,15 @@ func (p *verifyReport) write(w io.Writer) {
 	line("checksum", checksumText(p.checksum))
 }
 
-// writeFirst writes the first few differences.
+// writeFirst writes the first few differences, and where the others are to be found.
 func (r *verification) writeFirst(w io.Writer) {
-	if r.log == nil || len(r.log.first) == 0 {
+	if r.log == nil {
 		return
 	}
-	fmt.Fprintln(w)
+	counted := r.report.Extra > 0 && r.imported == nil && !r.verify.Extra // and not listed
+	if len(r.log.first) > 0 || counted {
+		fmt.Fprintln(w)
+	}
 	for _, d := range r.log.first {
 		db := ""
 		if d.DB != 0 {
@@ -208,15 +216,18 @@ func (r *verification) writeFirst(w io.Writer) {
 		}
 		fmt.Fprintf(w, "%-12s%s%s: %s\n", d.Kind, showKey(string(d.Key)), db, d.What)
 	}
-	if more := r.report.differences() - int64(len(r.log.first)); more > 0 {
-		where := "--report FILE lists all"
+	if more := r.log.noted - int64(len(r.log.first)); more > 0 {
+		where := "--report FILE lists them"
 		if r.imported != nil {
-			where = "rdbimport verify --report FILE lists all"
+			where = "rdbimport verify --report FILE lists them"
 		}
 		if r.verifySettings.report != "" {
 			where = "see " + r.verifySettings.report
 		}
 		fmt.Fprintf(w, "and %s more: %s\n", formatCount(more), where)
+	}
+	if counted {
+		fmt.Fprintf(w, "%s on the target only: --extra lists which\n", plural(r.report.Extra, "key"))
 	}
 }
 
