@@ -49,7 +49,7 @@ func (b *benchmark) run(ctx context.Context) error {
 		b.show(err)
 	}
 	if werr := b.print(whole); err == nil && werr != nil {
-		err = fmt.Errorf("standard output: %w", werr)
+		err = werr
 		b.show(err)
 	}
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -63,7 +62,7 @@ func (r *inspection) run(ctx context.Context) error {
 	err := in.or(r.readAll(in.soft))
 	r.report.finish(r, err)
 	if werr := r.print(); err == nil && werr != nil {
-		err = fmt.Errorf("standard output: %w", writeError(werr))
+		err = writeError(werr)
 	}
 	switch {
 	case errors.Is(err, errClosed): // as with inspect --keys | head: nobody is left to tell

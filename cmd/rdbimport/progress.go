@@ -123,6 +123,9 @@ func newView(con *console, out outputFlags, total int64) (view, time.Duration) {
 }
 
 func isTerminal(w io.Writer) bool {
+	if out, ok := w.(*checkedOutput); ok {
+		w = out.w
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

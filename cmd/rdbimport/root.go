@@ -27,7 +27,8 @@ const examples = `  rdbimport dump.rdb redis://10.0.0.1:7001
 const exitHelp = `
 Exit codes:
   0    every key is where it should be
-  1    could not start (usage, connection, permission); nothing was written
+  1    could not start (usage, connection, permission); nothing was written. Also
+       if all went well, and the result could not be written to standard output
   2    stopped part-way; the message says how many keys were written and how to go on
   3    the input is damaged; the message says where, and whether anything was written
   4    finished, but not everything is on the target: keys that were refused, that

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -16,28 +18,60 @@ type streams struct {
 	con    *console // standard error
 }
 
+// A checkedOutput is standard output. It keeps the first error of writing to it, so that
+// a result that nobody has got is no success.
+type checkedOutput struct {
+	w   io.Writer
+	err error
+}
+
+func (o *checkedOutput) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if err == nil {
+		return n, nil
+	}
+	err = fmt.Errorf("standard output: %w", bareError(err))
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+// after is the exit code of a command that ended with code and err, and that has written
+// to o what it had to say. A standard output that is closed is meant so.
+func (o *checkedOutput) after(code int, err error, con *console) int {
+	if o.err == nil || errors.Is(o.err, syscall.EPIPE) {
+		return code
+	}
+	if !errors.Is(err, o.err) { // said already
+		con.line("rdbimport: %v", o.err)
+	}
+	if code == exitOK {
+		return exitStart
+	}
+	return code
+}
+
 // run is the whole program; it returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer ignoreBrokenPipes()()
-	s := &streams{stdin: stdin, stdout: stdout, con: &console{w: stderr}}
+	out := &checkedOutput{w: stdout}
+	s := &streams{stdin: stdin, stdout: out, con: &console{w: stderr}}
 	root := newRootCommand(s)
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil {
-		return exitOK
-	}
 	code := exitCode(err)
 	var shown *shownError
-	if !asError(err, &shown) {
+	if err != nil && !asError(err, &shown) {
 		s.con.failure(err)
 		if wants(args, "json") {
-			writeUnbegun(stdout, cmd.Name(), wants(args, "dry-run"), err, code)
+			writeUnbegun(out, cmd.Name(), wants(args, "dry-run"), err, code)
 		}
 	}
-	return code
+	return out.after(code, err, s.con)
 }
 
 // wants reports whether a flag was given. A command line with a mistake in it may
