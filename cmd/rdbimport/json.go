@@ -105,7 +105,7 @@ func writeJSON(w io.Writer, s *summary) {
 		FunctionsLoaded: s.Functions, ScriptsLoaded: s.Scripts, ModuleAuxSkipped: s.ModuleAux,
 		Checksum: s.checksum.String(), Sources: []jsonSource{}, Masters: []jsonMaster{}, Errors: jsonErrors(s.refusals()), Losses: []jsonLoss{}, ExitCode: s.code,
 	}
-	if list := s.parts(); list != nil {
+	if list := s.limits(); list != nil {
 		j.LimitedBy = &jsonLimit{list[0].name, rounded(list[0].share)}
 	}
 	for _, src := range s.sources {

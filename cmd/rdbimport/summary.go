@@ -74,6 +74,15 @@ func (s *summary) parts() []part {
 	return list
 }
 
+// limits are the parts where they say something: nothing limits an import that had
+// nothing to import.
+func (s *summary) limits() []part {
+	if s.Read+s.Functions+s.Scripts == 0 {
+		return nil
+	}
+	return s.parts()
+}
+
 // refusals are the reasons why something of the dump is not on the target.
 func (s *summary) refusals() []pipeline.ErrorCount {
 	list := slices.Clone(s.Errors)
@@ -201,7 +210,7 @@ func (s *summary) writeCounts(w io.Writer) {
 	count("held for replicas", s.Paced, false)
 	line("duration", fmt.Sprintf("%s, %s keys/s, %s MB/s", formatDuration(s.duration), s.rate(s.Read), formatMB(int64(perSecond(s.bytesRead, s.duration)))))
 	line("checksum", checksumText(s.checksum))
-	if list := s.parts(); list != nil {
+	if list := s.limits(); list != nil {
 		line("limited by", limitText(list))
 	}
 }
