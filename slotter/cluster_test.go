@@ -228,6 +228,7 @@ func TestPassword(t *testing.T) {
 	for _, acl := range []string{
 		"ACL SETUSER writer on >" + "wr1ter %RW~* +restore +select +info +ping +cluster",
 		"ACL SETUSER blind on >bl1nd ~* +restore",
+		"ACL SETUSER open on nopass ~* +@all",
 	} {
 		acl = strings.ReplaceAll(acl, "%RW~", "~")
 		var args []any
@@ -260,6 +261,19 @@ func TestPassword(t *testing.T) {
 	}
 	_ = conn.Close()
 
+	// A user without a password is that user, and not the default one.
+	c = connect(t, "redis://open@"+addr, slotter.Options{})
+	if conn, err = c.Dial(t.Context(), addr, 3); err != nil {
+		t.Fatal(err)
+	}
+	if got := exchange(t, conn, "ACL WHOAMI"); got[0] != "open" {
+		t.Errorf("as open: %q", got)
+	}
+	_ = conn.Close()
+	if who, err := c.ClientDB(addr, 3).Do(t.Context(), "ACL", "WHOAMI").Text(); who != "open" || err != nil {
+		t.Errorf("as open: %q, %v", who, err)
+	}
+
 	for _, tc := range []struct {
 		name, url string
 		opt       slotter.Options
@@ -268,6 +282,7 @@ func TestPassword(t *testing.T) {
 		{"no password", addr, slotter.Options{}, slotter.ErrAuth},
 		{"wrong password", addr, slotter.Options{Password: "wr0ng"}, slotter.ErrAuth},
 		{"wrong user", "nobody@" + addr, slotter.Options{Password: secret}, slotter.ErrAuth},
+		{"no password for the user", "writer@" + addr, slotter.Options{}, slotter.ErrAuth},
 		{"user may not INFO", "blind:bl1nd@" + addr, slotter.Options{}, slotter.ErrNoPermission},
 	} {
 		_, err := slotter.Connect(t.Context(), parse(t, tc.url), tc.opt)

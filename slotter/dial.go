@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -28,9 +29,22 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interv
 // errHandshake is part of the error of a TLS handshake that came to nothing.
 var errHandshake = errors.New("TLS handshake")
 
-// connect opens the TCP connection and does the TLS handshake. It is not go-redis's NewDialer because that one's TLS handshake
-// cannot be cancelled.
+// connect opens a connection, as the user where go-redis does not see to that.
 func (d *dialer) connect(ctx context.Context, addr string) (net.Conn, error) {
+	conn, err := d.open(ctx, addr)
+	if err != nil || d.opt.User == "" || d.opt.Password != "" {
+		return conn, err
+	}
+	if err := d.signIn(ctx, conn, addr); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// open opens the TCP connection and does the TLS handshake. It is not go-redis's NewDialer because that one's TLS handshake
+// cannot be cancelled.
+func (d *dialer) open(ctx context.Context, addr string) (net.Conn, error) {
 	nd := &net.Dialer{Timeout: d.opt.DialTimeout, KeepAliveConfig: keepAlive}
 	if d.tls == nil {
 		return nd.DialContext(ctx, "tcp", addr)
@@ -52,6 +66,34 @@ func (d *dialer) connect(ctx context.Context, addr string) (net.Conn, error) {
 		return nil, fmt.Errorf("%w: %w", errHandshake, err)
 	}
 	return conn, nil
+}
+
+// signIn makes conn that of a user who has no password, and is let in with any. Without it go-redis would leave it to the default user,
+// who may be allowed more, or less.
+func (d *dialer) signIn(ctx context.Context, conn net.Conn, addr string) error {
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	if err := conn.SetDeadline(time.Now().Add(d.opt.DialTimeout)); err != nil {
+		return err
+	}
+	if _, err := conn.Write(appendCommand(nil, "AUTH", d.opt.User, "")); err != nil {
+		return err
+	}
+	line, err := bufio.NewReaderSize(conn, 1024).ReadSlice('\n') // the server says no more than it is asked
+	if err != nil {
+		return err
+	}
+	switch reply := string(bytes.TrimRight(line, "\r\n")); {
+	case strings.HasPrefix(reply, "+"):
+		return conn.SetDeadline(time.Time{})
+	case strings.HasPrefix(reply, "-"):
+		e := d.replyError(addr, reply[1:])
+		if e.Kind == ErrAuth { //nolint:errorlint // the kind itself
+			e.Msg = fmt.Sprintf("user %s, for whom no password is given: %s", d.opt.User, e.Msg)
+		}
+		return e
+	}
+	return &NodeError{Addr: addr, Kind: ErrNotRedis, Msg: "unexpected reply to AUTH"}
 }
 
 // options are the go-redis options for a connection to addr that tries once and does nothing by itself.

@@ -19,7 +19,8 @@ const (
 		"%R~* +dump +pexpiretime +pttl +dbsize +scan +info +time +asking +client|no-touch +cluster|slots for verify, leaving out what the server does not know"
 	hintPieces = "for these the user needs ACL SETUSER NAME +exists +rename +renamenx +unlink +watch +multi +exec +pexpireat and the commands of the types, " +
 		"as the README lists them; --big-value 16MB, or more with more --memory, sends larger values in one command"
-	hintCopy = "copy or save the dump again (redis-cli --rdb FILE); redis-check-rdb FILE looks at it too"
+	hintPassword = "give the password in the environment variable REDISCLI_AUTH, at a prompt (--askpass) or in the target, and the user with --user or in the target"
+	hintCopy     = "copy or save the dump again (redis-cli --rdb FILE); redis-check-rdb FILE looks at it too"
 )
 
 // hintTable says what a user can do about an error; the first row that fits
@@ -42,7 +43,7 @@ var hintTable = []struct {
 	{pipeline.ErrTargetFull, "raise maxmemory or make room, or wait for it with --on-oom wait; then " + hintResume},
 	{pipeline.ErrNoProgress, "see what that master does (its log, INFO); --retry-timeout 10m waits longer; then " + hintResume},
 	{pipeline.ErrNotCovered, "each slot needs a master: redis-cli --cluster check HOST:PORT shows what is wrong"},
-	{slotter.ErrAuth, "the password comes from the environment variable REDISCLI_AUTH or a prompt (--askpass), the user from --user"},
+	{slotter.ErrAuth, hintPassword},
 	{slotter.ErrNoPermission, hintRights},
 	{slotter.ErrReplica, "give the address of its master"},
 	{slotter.ErrLoading, "try again when the server has loaded its data"},
