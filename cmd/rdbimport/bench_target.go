@@ -131,7 +131,7 @@ func (b *benchmark) checkValues(ctx context.Context) error {
 	}
 	sv := newSurvey(facts, opts)
 	_, err = b.pass(ctx, "check", func(p *dumpPass) error {
-		_, err := sv.read(ctx, &sourceRun{name: b.source, in: p.in}, rdbparse.Options{
+		_, _, err := sv.read(ctx, &sourceRun{name: b.source, in: p.in}, rdbparse.Options{
 			MaxValue: opts.HeldValue(), MaxParts: opts.HeldParts(), AnyVersion: b.anyVersion, Again: p.in.Again(),
 			Spool: func() (rdbparse.Spool, error) { return source.NewKeep("") },
 		})

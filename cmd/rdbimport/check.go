@@ -79,8 +79,8 @@ func oldest(servers []slotter.Server) slotter.Server {
 func killedByDamage(s slotter.Server) bool { return !s.Compatible.AtLeast(6, 2) }
 
 // surveyAll reads all sources. behind is told of what follows a dump; nil is
-// nobody.
-func (r *importRun) surveyAll(ctx context.Context, sv *survey, phase string, behind func(*sourceRun, source.Tail)) error {
+// nobody. It follows so many bytes.
+func (r *importRun) surveyAll(ctx context.Context, sv *survey, phase string, behind func(*sourceRun, source.Tail, int64)) error {
 	stop := startProgress(r.con, r.output, phase, r.totalBytes(), func() sample {
 		return sample{time.Now(), r.bytesRead(), sv.keys.Load()}
 	})
@@ -93,12 +93,12 @@ func (r *importRun) surveyAll(ctx context.Context, sv *survey, phase string, beh
 			}
 		}
 		s.start(ctx, nil)
-		tail, err := sv.read(ctx, s, r.scanOptions(s.in))
+		tail, size, err := sv.read(ctx, s, r.scanOptions(s.in))
 		if err != nil {
 			return inSource(s.in.Name(), inDump(s.in.Name(), err))
 		}
 		if behind != nil {
-			behind(s, tail)
+			behind(s, tail, size)
 		}
 	}
 	return nil

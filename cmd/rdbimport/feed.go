@@ -31,6 +31,7 @@ type sourceRun struct {
 	waited       time.Duration // for bytes
 	checksum     rdbparse.Checksum
 	behind       int64 // writing commands behind the dump
+	dumps        int64 // other dumps behind it
 }
 
 // bytes is how much of the input has been read.
@@ -176,8 +177,11 @@ func (f *feeding) feed(ctx context.Context, i int) error {
 		f.con.warn(err.Error())
 		return nil
 	}
-	src.behind = tail.Writes
-	if text := tailText(tail); text != "" {
+	src.behind, src.dumps = tail.Writes, dumpsBehind(tail)
+	if src.dumps > 0 {
+		f.keep.refusal(sc.Offset()) // a run that goes on from behind this source has to know
+	}
+	if text := in.tailText(tail, sc.Offset()); text != "" {
 		f.con.warn(in.Name() + ": " + text)
 	}
 	return nil

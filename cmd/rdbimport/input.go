@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -162,18 +163,50 @@ func (f *feedReader) stop() {
 	}
 }
 
-// tailText says what follows a dump that should not be there, "" if nothing does.
-func tailText(t source.Tail) string {
+// tailText says what follows a dump, of so many bytes, that should not be there, ""
+// if nothing does.
+func (in *input) tailText(t source.Tail, dump int64) string {
 	switch t.Kind {
 	case source.TailAOF:
 		cut := ""
 		if t.Cut {
 			cut = ", the last one cut short"
 		}
-		return fmt.Sprintf("%s follow the dump (the rest of an AOF or of a replication stream%s), %s of them writing: they are not applied",
-			plural(t.Commands, "command"), cut, formatCount(t.Writes))
+		return fmt.Sprintf("%s the dump (the rest of an AOF or of a replication stream%s), %s of them writing: not applied",
+			follow(t.Commands, "command"), cut, formatCount(t.Writes))
+	case source.TailDump:
+		at := dump + t.Dump
+		return fmt.Sprintf("another dump follows at offset %d, which is left out: %s | rdbimport - TARGET imports it", at, in.from(at))
 	case source.TailGarbage:
-		return fmt.Sprintf("%s follow the dump that belong to nothing; they are left out", plural(t.Garbage, "byte"))
+		return follow(t.Garbage, "byte") + " the dump, belonging to nothing; they are left out"
 	}
 	return ""
+}
+
+// from is a command that prints the input, unpacked, from an offset on.
+func (in *input) from(at int64) string {
+	tail, wrappers := fmt.Sprintf("tail -c +%d", at+1), in.Wrappers()
+	switch {
+	case in.Name() == stdinShown || len(wrappers) > 1 || len(wrappers) == 1 && !slices.Contains([]string{"gzip", "zstd", "lz4"}, wrappers[0]):
+		return "(what unpacks it) | " + tail
+	case len(wrappers) == 1:
+		return fmt.Sprintf("%s -dc %s | %s", wrappers[0], in.Name(), tail)
+	}
+	return tail + " " + in.Name()
+}
+
+// follow says that something follows: "1 byte follows", "2 bytes follow".
+func follow(n int64, noun string) string {
+	if n == 1 {
+		return plural(n, noun) + " follows"
+	}
+	return plural(n, noun) + " follow"
+}
+
+// dumpsBehind is how many dumps follow one, which are left out.
+func dumpsBehind(t source.Tail) int64 {
+	if t.Kind == source.TailDump {
+		return 1 // at the least
+	}
+	return 0
 }

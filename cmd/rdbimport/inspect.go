@@ -220,7 +220,7 @@ func (r *inspection) read(ctx context.Context, s *inspectSource) error {
 		r.con.warn(err.Error())
 		return nil
 	}
-	if text := tailText(tail); text != "" {
+	if text := s.in.tailText(tail, sc.Offset()); text != "" {
 		r.con.warn(s.in.Name() + ": " + text)
 	}
 	return nil

@@ -17,6 +17,7 @@ type planRun struct {
 	facts   *pipeline.TargetFacts
 	survey  *survey
 	behind  int64            // writing commands behind the dumps
+	dumps   int64            // other dumps behind them
 	unread  error            // why nothing could be compared afterwards
 	pieces  error            // why large values could not be written
 	untried bool             // not all commands for them could be tried
@@ -90,9 +91,10 @@ func (r *planRun) look(ctx context.Context) error {
 		r.survey.room = &roomEstimate{profiler: newProfiler(), bySlot: make([]int64, slotter.Slots)}
 	}
 	r.there = make([]pipeline.There, len(facts.Masters))
-	err = r.surveyAll(ctx, r.survey, "dry run", func(s *sourceRun, t source.Tail) {
+	err = r.surveyAll(ctx, r.survey, "dry run", func(s *sourceRun, t source.Tail, size int64) {
 		r.behind += t.Writes
-		if text := tailText(t); text != "" {
+		r.dumps += dumpsBehind(t)
+		if text := s.in.tailText(t, size); text != "" {
 			r.con.warn(s.in.Name() + ": " + text)
 		}
 	})
@@ -193,7 +195,7 @@ func (r *planRun) obstacles(damage error) []obstacle {
 // incomplete is the error with which the import would end if nothing stopped it,
 // nil if everything would be on the target.
 func (r *planRun) incomplete(res *pipeline.PlanResult) error {
-	s := summary{behind: r.behind}
+	s := summary{behind: r.behind, dumps: r.dumps}
 	s.Failed, s.Libraries, s.KeyDBExtra = res.Refused.Keys, res.Libraries, res.KeyDBExtra
 	if !s.incomplete() {
 		return nil

@@ -31,8 +31,9 @@ Exit codes:
        if all went well, and the result could not be written to standard output
   2    stopped part-way; the message says how many keys were written and how to go on
   3    the input is damaged; the message says where, and whether anything was written
-  4    finished, but not everything is on the target: keys that were refused, that
-       a failover may have lost or that the target has evicted are listed by reason
+  4    finished, but not everything is on the target: commands or another dump
+       behind a dump, keys that were refused, that a failover may have lost or that
+       the target has evicted are listed by reason
   5    verify, or --verify, found differences, or keys that it could not compare
   130  interrupted
   141  nobody reads the standard output of inspect any more

@@ -42,6 +42,7 @@ func (s *summary) addSources(list []*sourceRun, drain time.Duration) {
 		s.sources = append(s.sources, res)
 		s.bytesRead += res.bytes
 		s.behind += src.behind
+		s.dumps += src.dumps
 		busy += res.duration
 		waited += src.waited
 	}

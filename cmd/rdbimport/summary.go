@@ -24,6 +24,7 @@ type summary struct {
 	seen      bool    // checksum is that of a dump
 	ahead     int64   // bytes of the buffers for reading ahead
 	behind    int64   // writing commands behind dumps, which are not applied
+	dumps     int64   // other dumps behind them, which are left out
 	before    earlier // what earlier runs of the import have done
 
 	compared *verification // with the dump afterwards; nil if that was not wanted
@@ -92,6 +93,9 @@ func (s *summary) refusals() []pipeline.ErrorCount {
 	if s.behind > 0 {
 		list = append(list, pipeline.ErrorCount{Reason: "writing command behind the dump: not applied", Count: s.behind})
 	}
+	if s.dumps > 0 {
+		list = append(list, pipeline.ErrorCount{Reason: "another dump behind the dump: not imported", Count: s.dumps})
+	}
 	if s.before.Refused > 0 {
 		list = append(list, pipeline.ErrorCount{Reason: "refused by the earlier runs of this import, as they said", Count: s.before.Refused})
 	}
@@ -101,7 +105,7 @@ func (s *summary) refusals() []pipeline.ErrorCount {
 // incomplete reports whether something of the dump is not on the target, although
 // the import came to its end.
 func (s *summary) incomplete() bool {
-	return s.Failed > 0 || s.Libraries > 0 || s.KeyDBExtra > 0 || s.behind > 0 || s.before.Refused > 0 ||
+	return s.Failed > 0 || s.Libraries > 0 || s.KeyDBExtra > 0 || s.behind > 0 || s.dumps > 0 || s.before.Refused > 0 ||
 		s.evicted() > 0 || len(s.losses()) > 0
 }
 
@@ -137,6 +141,7 @@ func (s *summary) missing(lost int64) string {
 		{lost, "keys that may be lost"}, {s.evicted(), "keys evicted by the target"},
 		{s.Failed + s.before.Refused, "keys refused"}, {s.Libraries, "functions or scripts not loaded"},
 		{s.KeyDBExtra, "expiries of set members left out"}, {s.behind, "commands behind the dump not applied"},
+		{s.dumps, "dumps behind the dump not imported"},
 	} {
 		if p.n > 0 {
 			list = append(list, p.what+": "+formatCount(p.n))

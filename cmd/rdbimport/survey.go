@@ -44,20 +44,20 @@ func newSurvey(facts *pipeline.TargetFacts, opts pipeline.Options) *survey {
 const publishEvery = 1024
 
 // read reads a dump to its end, and what follows it: compressed data has a
-// checksum of its own behind what it holds.
-func (sv *survey) read(ctx context.Context, s *sourceRun, opts rdbparse.Options) (source.Tail, error) {
+// checksum of its own behind what it holds. size is that of the dump.
+func (sv *survey) read(ctx context.Context, s *sourceRun, opts rdbparse.Options) (tail source.Tail, size int64, err error) {
 	sv.source = s.in.Name()
 	sc := rdbparse.NewScanner(s.in.reader, opts)
-	err := sv.scan(ctx, sc, s)
-	s.checksum = sc.Checksum()
+	err = sv.scan(ctx, sc, s)
+	s.checksum, size = sc.Checksum(), sc.Offset()
 	if err != nil {
-		return source.Tail{}, err
+		return tail, size, err
 	}
-	tail, err := s.in.CheckTail(ctx, sc.Rest(), s.in.reader)
+	tail, err = s.in.CheckTail(ctx, sc.Rest(), s.in.reader)
 	if errors.Is(err, source.ErrTruncated) || errors.Is(err, source.ErrEndMark) {
-		return tail, nil // all of the dump was there, as an import says too
+		return tail, size, nil // all of the dump was there, as an import says too
 	}
-	return tail, err
+	return tail, size, err
 }
 
 func (sv *survey) scan(ctx context.Context, sc *rdbparse.Scanner, s *sourceRun) error {

@@ -200,8 +200,11 @@ func (r *verification) readOne(ctx context.Context, src *sourceRun, v *pipeline.
 		r.con.warn(err.Error())
 		return nil
 	}
+	if tail.Kind == source.TailDump {
+		r.con.warn(in.Name() + ": " + in.tailText(tail, sc.Offset()))
+	}
 	if tail.Writes > 0 {
-		r.con.warn(fmt.Sprintf("%s: %s behind the dump are not compared", in.Name(), plural(tail.Writes, "writing command")))
+		r.con.warn(fmt.Sprintf("%s: not compared: %s behind the dump", in.Name(), plural(tail.Writes, "writing command")))
 	}
 	return nil
 }

@@ -68,6 +68,7 @@ func (c *commandScanner) scan(t *Tail) (end int64, err error) {
 		case b == '*':
 			err = c.command(t)
 		default:
+			_ = c.br.UnreadByte() // as it was read, it can be
 			err = errNoCommand
 		}
 		if err == io.EOF {
@@ -78,6 +79,13 @@ func (c *commandScanner) scan(t *Tail) (end int64, err error) {
 			return end, err
 		}
 	}
+}
+
+// atMagic reports whether the magic of an RDB comes next.
+func (c *commandScanner) atMagic() bool {
+	b, _ := c.br.Peek(magicSize)
+	_, ok := versionOf(b)
+	return ok
 }
 
 // command reads one behind its asterisk. io.EOF means that it is cut.

@@ -189,18 +189,31 @@ func (s *Source) version(l *lookahead) (int, error) {
 		}
 		return 0, s.wrong(ErrTruncated, fmt.Sprintf("it ends after %s, inside the magic", count(len(b), "byte")), "")
 	}
-	digits := b[len("REDIS"):magicSize]
-	if b[0] == 'V' {
-		digits = b[len("VALKEY"):magicSize]
+	version, ok := versionOf(b)
+	if !ok {
+		return 0, s.wrong(ErrNotRDB, fmt.Sprintf("it starts with %q", b[:magicSize]), "")
 	}
-	version := 0
+	return version, nil
+}
+
+// versionOf reads the number in a magic; ok is false if b does not begin with one.
+func versionOf(b []byte) (version int, ok bool) {
+	if len(b) < magicSize {
+		return 0, false
+	}
+	digits, ok := bytes.CutPrefix(b[:magicSize], []byte("REDIS"))
+	if !ok {
+		if digits, ok = bytes.CutPrefix(b[:magicSize], []byte("VALKEY")); !ok {
+			return 0, false
+		}
+	}
 	for _, c := range digits {
 		if c < '0' || c > '9' {
-			return 0, s.wrong(ErrNotRDB, fmt.Sprintf("it starts with %q", b[:magicSize]), "")
+			return 0, false
 		}
 		version = version*10 + int(c-'0')
 	}
-	return version, nil
+	return version, true
 }
 
 func count(n int, noun string) string {

@@ -16,6 +16,7 @@ const (
 	TailNone    TailKind = iota // nothing
 	TailEndMark                 // the mark of a diskless replication reply, and nothing else
 	TailAOF                     // commands: the rest of an AOF, or of a captured replication stream
+	TailDump                    // another RDB, perhaps with commands before it
 	TailGarbage                 // something else
 )
 
@@ -28,6 +29,7 @@ type Tail struct {
 	Writes   int64 // of these, those that are not SELECT, MULTI, EXEC, PING or REPLCONF
 	Cut      bool  // the last command is cut short (it is in no count)
 	Garbage  int64 // bytes that are no commands
+	Dump     int64 // where, behind the RDB's last byte, another one begins; its bytes are Garbage too
 }
 
 // CheckTail reads to the end of the source and says what is there. It is called once the RDB has been read, magic to
@@ -69,7 +71,11 @@ func (s *Source) classify(r io.Reader, buffered []byte) (Tail, error) {
 	if !s.regular {
 		r = bytes.NewReader(buffered[min(len(buffered), markSize):])
 	}
-	return scanTail(r, t, false)
+	t, err := scanTail(r, t, false)
+	if t.Kind == TailDump {
+		t.Dump += markSize
+	}
+	return t, err
 }
 
 // scanTail classifies what r holds. findMark says that a mark may come first that no header announced.
@@ -81,19 +87,26 @@ func scanTail(r io.Reader, t Tail, findMark bool) (Tail, error) {
 		return t, err
 	}
 	start := sc.offset()
+	another := false
 	end, err := sc.scan(&t)
 	if err != nil && !errors.Is(err, errNoCommand) {
 		return t, err
 	}
 	if errors.Is(err, errNoCommand) {
 		good := end
+		another = sc.offset() == good && sc.atMagic()
 		if end, err = sc.drain(); err != nil {
 			return t, err
 		}
 		t.Garbage = end - good
+		if another {
+			t.Dump = good
+		}
 	}
 	t.Bytes = end - start
 	switch {
+	case another:
+		t.Kind = TailDump
 	case t.Commands > 0 || t.Cut:
 		t.Kind = TailAOF
 	case t.Garbage > 0:

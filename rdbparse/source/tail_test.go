@@ -51,6 +51,11 @@ func TestCheckTail(t *testing.T) {
 		{name: "newline", tail: "\n", want: Tail{Kind: TailGarbage, Bytes: 1, Garbage: 1}, stream: Tail{Kind: TailGarbage, Bytes: 1, Garbage: 1}},
 		{name: "long garbage", tail: filler(200_000), want: Tail{Kind: TailGarbage, Bytes: 200_000, Garbage: 200_000},
 			stream: Tail{Kind: TailGarbage, Bytes: 200_000, Garbage: 200_000}},
+		{name: "another dump", tail: "REDIS0011 and more", want: Tail{Kind: TailDump, Bytes: 18, Garbage: 18}, stream: Tail{Kind: TailDump, Bytes: 18, Garbage: 18}},
+		{name: "commands and another dump", tail: cmdSet + "VALKEY080",
+			want:   Tail{Kind: TailDump, Bytes: int64(len(cmdSet)) + 9, Commands: 1, Writes: 1, Garbage: 9, Dump: int64(len(cmdSet))},
+			stream: Tail{Kind: TailDump, Bytes: int64(len(cmdSet)) + 9, Commands: 1, Writes: 1, Garbage: 9, Dump: int64(len(cmdSet))}},
+		{name: "almost a dump", tail: "REDIS001", want: Tail{Kind: TailGarbage, Bytes: 8, Garbage: 8}, stream: Tail{Kind: TailGarbage, Bytes: 8, Garbage: 8}},
 		{name: "reply", head: "$1018\r\n"},
 		{name: "reply and commands", head: "$1018\r\n", tail: "\n" + cmdSet, // of a stream nothing behind the body is read
 			want: Tail{Kind: TailAOF, Bytes: int64(len(cmdSet)), Commands: 1, Writes: 1}},
