@@ -219,11 +219,36 @@ func (r *importRun) scanOptions(in *input) rdbparse.Options {
 func inSource(name string, err error) error {
 	var format *rdbparse.FormatError
 	var src *source.Error
-	if errors.As(err, &format) && !errors.As(err, &src) {
-		return fmt.Errorf("%s: %w", name, err)
+	switch {
+	case !errors.As(err, &format):
+		return err
+	case errors.As(err, &src):
+		return &placedError{err, src, format}
 	}
-	return err
+	return fmt.Errorf("%s: %w", name, err)
 }
+
+// A placedError is an error of a source, met at a place in the dump.
+type placedError struct {
+	err error
+	src *source.Error
+	at  *rdbparse.FormatError
+}
+
+// Error says what is wrong with the source, and then how far that was.
+func (e *placedError) Error() string {
+	bare, hint := *e.src, ""
+	if bare.Hint != "" {
+		bare.Hint, hint = "", "; "+bare.Hint
+	}
+	place := fmt.Sprintf("at offset %d of the dump, in %s", e.at.Offset, e.at.Within)
+	if e.at.Key != nil {
+		place += " of key " + showKey(string(e.at.Key))
+	}
+	return fmt.Sprintf("%v, %s%s", &bare, place, hint)
+}
+
+func (e *placedError) Unwrap() error { return e.err }
 
 // inDump puts the name of a source before an error about a value in it.
 func inDump(name string, err error) error {

@@ -60,11 +60,12 @@ var hintTable = []struct {
 	{rdbparse.ErrCorrupt, hintCopy},
 }
 
-// resumeHint says how to go on with an import that has begun.
+// resumeHint says how to go on with an import that has begun. Of an input that is no
+// good from its start on nothing is to be gone on with.
 func resumeHint(err error) string {
 	var begun *begunError
 	switch {
-	case !errors.As(err, &begun):
+	case !errors.As(err, &begun), isDamage(err) && begun.written == 0 && !begun.resumes:
 		return ""
 	case begun.resumes:
 		return hintGoOn
@@ -85,8 +86,13 @@ func hintFor(err error) string {
 		return "--on-conflict replace overwrites such keys, --on-conflict skip leaves them; run again with the same command and one of these"
 	case errors.As(err, &damaged):
 		return "--on-error skip leaves such keys out, counts them and goes on"
-	case exitCode(err) == exitInterrupted, errors.As(err, &src) && src.Hint != "": // its text has a hint
+	case exitCode(err) == exitInterrupted:
 		return resumeHint(err)
+	case errors.As(err, &src) && src.Hint != "": // its text has a hint
+		if hint := resumeHint(err); hint != "" {
+			return "then " + hint
+		}
+		return ""
 	}
 	if hint := accessHint(err); hint != "" {
 		return hint

@@ -44,7 +44,7 @@ func (s *summary) report(st *streams, out outputFlags) {
 	switch {
 	case out.json:
 		writeJSON(st.stdout, s)
-	case !out.quiet:
+	case !out.quiet && !(isDamage(s.err) && s.Read == 0 && s.before.Keys == 0): // a table of zeros tells nothing
 		s.write(st.stdout)
 	}
 }

@@ -54,7 +54,7 @@ func (sv *survey) read(ctx context.Context, s *sourceRun, opts rdbparse.Options)
 		return tail, size, err
 	}
 	tail, err = s.in.CheckTail(ctx, sc.Rest(), s.in.reader)
-	if errors.Is(err, source.ErrTruncated) || errors.Is(err, source.ErrEndMark) {
+	if errors.Is(err, source.ErrTruncated) || errors.Is(err, source.ErrEndMark) || errors.Is(err, source.ErrBehind) {
 		return tail, size, nil // all of the dump was there, as an import says too
 	}
 	return tail, size, err

@@ -40,7 +40,8 @@ func (s *Source) openCompressed(l *lookahead, f format) (*lookahead, error) {
 		if err != nil {
 			return nil, d.explain(err, true)
 		}
-		d.r, d.close = z, func() { _ = z.Close() }
+		d.r, d.close = &members{z: z, in: in}, func() { _ = z.Close() }
+		z.Multistream(false)
 	case formatZstd:
 		d.name = "zstd"
 		// One decoder and no goroutines: reading ahead is ReadAhead's task, and costs less memory there.
@@ -58,6 +59,45 @@ func (s *Source) openCompressed(l *lookahead, f format) (*lookahead, error) {
 	s.wrappers = append(s.wrappers, d.name)
 	s.decoders = append(s.decoders, d)
 	return newLookahead(d), nil
+}
+
+// members reads gzip data of several members, and tells a member that is cut from something else behind the last one.
+type members struct {
+	z  *gzip.Reader
+	in *bufio.Reader
+}
+
+// errBehind: compressed data has come to its end, and the input goes on.
+var errBehind = errors.New("something else follows")
+
+func (m *members) Read(p []byte) (int, error) {
+	n, err := m.z.Read(p)
+	if err != io.EOF {
+		return n, err
+	}
+	switch b, err := m.in.Peek(len(gzipMagic)); {
+	case len(b) == 0:
+		return n, err
+	case string(b) != gzipMagic[:len(b)]:
+		return n, m.padding()
+	}
+	if err := m.z.Reset(m.in); err != nil {
+		return n, err
+	}
+	m.z.Multistream(false)
+	return n, nil
+}
+
+// padding reads to the end of the input, where that is of zeros, as tapes have them; gzip ignores these too.
+func (m *members) padding() error {
+	for {
+		switch b, err := m.in.ReadByte(); {
+		case err != nil:
+			return err
+		case b != 0:
+			return errBehind
+		}
+	}
 }
 
 // decoder names the source in a decompressor's errors.
@@ -88,6 +128,9 @@ func (d *decoder) explain(err error, header bool) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		e.Found, e.Hint = "its "+d.name+" data is cut short", hintAgain
+	case errors.Is(err, errBehind), errors.Is(err, zstd.ErrMagicMismatch), errors.Is(err, lz4.ErrInvalidFrame):
+		// The first frame was told by its magic, so this is behind a whole one. Where more was to come it is cut short.
+		e.Kind, e.Found, e.Err = ErrBehind, "its "+d.name+" data is followed by something else, which is left out", io.ErrUnexpectedEOF
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
 		e.Kind, e.Found, e.Hint = ErrUnsupported, "its zstd window is larger than 128 MiB", hintWindow
 	case errors.Is(err, zstd.ErrUnknownDictionary):

@@ -33,17 +33,20 @@ type signature struct {
 
 const (
 	hintUnpack   = "unpack it first and name the dump inside"
-	hintOther    = "gzip, zstd and lz4 are read directly; unpack others first, e.g. into a pipe: xz -dc FILE | rdbimport - TARGET"
+	hintBzip2    = "gzip, zstd and lz4 are read directly; unpack this into a pipe: bzip2 -dc FILE | rdbimport - TARGET"
+	hintXZ       = "gzip, zstd and lz4 are read directly; unpack this into a pipe: xz -dc FILE | rdbimport - TARGET"
 	hintEnvelope = "write it again with rdbcompression set to yes or no, not to a codec"
 	hintAOF      = "load it with redis-cli --pipe, or let a server load it and take its dump.rdb"
 	hintManifest = "name the *.base.rdb file that it lists"
-	hintJSON     = "a dump is the file that SAVE, BGSAVE or redis-cli --rdb writes"
+	hintDump     = "a dump is the file that SAVE, BGSAVE or redis-cli --rdb writes"
 )
+
+const gzipMagic = "\x1f\x8b"
 
 var signatures = []signature{
 	{magic: "REDIS", format: formatRDB},
 	{magic: "VALKEY", format: formatRDB},
-	{magic: "\x1f\x8b", format: formatGzip},
+	{magic: gzipMagic, format: formatGzip},
 	{magic: "\x28\xb5\x2f\xfd", format: formatZstd},
 	{magic: "\x04\x22\x4d\x18", format: formatLZ4},
 	{magic: "\x02\x21\x4c\x18", format: formatLZ4}, // legacy frame of lz4 -l
@@ -59,10 +62,10 @@ var signatures = []signature{
 	{magic: "PK\x03\x04", kind: ErrNotRDB, found: "a zip archive", hint: hintUnpack},
 	{magic: "PK\x05\x06", kind: ErrNotRDB, found: "an empty zip archive", hint: hintUnpack},
 	{magic: "7z\xbc\xaf\x27\x1c", kind: ErrNotRDB, found: "a 7z archive", hint: hintUnpack},
-	{magic: "BZh", kind: ErrUnsupported, found: "bzip2 data", hint: hintOther},
-	{magic: "\xfd7zXZ\x00", kind: ErrUnsupported, found: "xz data", hint: hintOther},
-	{magic: "{", kind: ErrNotRDB, found: "looks like JSON", hint: hintJSON},
-	{magic: "[", kind: ErrNotRDB, found: "looks like JSON", hint: hintJSON},
+	{magic: "BZh", kind: ErrUnsupported, found: "bzip2 data", hint: hintBzip2},
+	{magic: "\xfd7zXZ\x00", kind: ErrUnsupported, found: "xz data", hint: hintXZ},
+	{magic: "{", kind: ErrNotRDB, found: "looks like JSON", hint: hintDump},
+	{magic: "[", kind: ErrNotRDB, found: "looks like JSON", hint: hintDump},
 }
 
 // match finds the row for b. more says that b is too short to tell.
@@ -109,7 +112,7 @@ func (s *Source) identify(l *lookahead) (format, error) {
 		}
 		switch {
 		case sig == nil && len(b) == 0:
-			return formatOther, s.wrong(ErrNotRDB, "it is empty", "")
+			return formatOther, s.wrong(ErrNotRDB, "it is empty", hintDump)
 		case sig == nil && more:
 			return formatOther, s.wrong(ErrTruncated, fmt.Sprintf("it ends after %s, too soon to tell what it is", count(len(b), "byte")), "")
 		case sig == nil:
@@ -159,7 +162,7 @@ func (s *Source) unknown(l *lookahead) error {
 	if len(b) >= tarAt+len(tarMagic) && string(b[tarAt:tarAt+len(tarMagic)]) == tarMagic {
 		return s.wrong(ErrNotRDB, "a tar archive", hintUnpack)
 	}
-	return s.wrong(ErrNotRDB, fmt.Sprintf("it starts with %q", b[:min(len(b), 16)]), "")
+	return s.wrong(ErrNotRDB, fmt.Sprintf("it starts with %q", b[:min(len(b), 16)]), hintDump)
 }
 
 // serverLine is what arrives when a connection's error went where a dump was meant to go.

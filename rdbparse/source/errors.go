@@ -2,6 +2,7 @@ package source
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -20,6 +21,8 @@ var (
 	ErrCompressed = errors.New("damaged compressed data")
 	// ErrEndMark: the bytes behind the RDB are not the mark which the reply's header announced.
 	ErrEndMark = errors.New("wrong end mark")
+	// ErrBehind: something else follows the gzip, zstd or lz4 data.
+	ErrBehind = errors.New("trailing data")
 	// ErrInterrupted: Interrupt was called, or the context of the call ended.
 	ErrInterrupted = errors.New("reading interrupted")
 )
@@ -42,7 +45,7 @@ func (e *Error) Error() string {
 	if e.Found != "" {
 		parts = append(parts, e.Found)
 	}
-	if e.Err != nil {
+	if e.Err != nil && e.Err != io.ErrUnexpectedEOF { // Found says that in words
 		parts = append(parts, e.Err.Error())
 	}
 	text := strings.Join(parts, ": ")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"syscall"
 )
 
 // Source is a stream of RDB bytes, from the magic on. See the package's comment for what may be called from where.
@@ -98,7 +99,7 @@ func (s *Source) useFile(f *os.File) error {
 	case err != nil:
 		return &Error{Name: s.name, Err: bare(err)}
 	case info.IsDir():
-		return s.wrong(ErrNotRDB, "it is a directory", "name the dump file in it")
+		return &Error{Name: s.name, Err: syscall.EISDIR, Hint: "name the dump file in it"}
 	}
 	s.file = f
 	if !info.Mode().IsRegular() {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 
@@ -172,7 +173,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 	_, err = Open(context.Background(), dir)
 	var e *Error
-	if !errors.Is(err, ErrNotRDB) || !errors.As(err, &e) || e.Name != dir || e.Hint == "" {
+	if !errors.Is(err, syscall.EISDIR) || !errors.As(err, &e) || e.Kind != nil || e.Name != dir || e.Hint == "" {
 		t.Errorf("directory: %v", err)
 	}
 	unreadable := tempFile(t, testDump(""))

@@ -162,3 +162,28 @@ func TestCorpusMark(t *testing.T) {
 	}
 	checkTail(t, s, int(s.Size())-markSize, 0, Tail{Kind: TailEndMark, EndMark: true}, nil)
 }
+
+// TestBehindCompressed: something else follows the compressed data, which is whole; zeros follow a tape's.
+func TestBehindCompressed(t *testing.T) {
+	dump := testDump(filler(1000))
+	for name, in := range map[string][]byte{"gzip": gzipped(t, dump), "zstd": zstded(t, dump)} {
+		for _, tt := range []struct {
+			tail string
+			want error
+		}{
+			{"garbage behind the data", ErrBehind}, {string(in), nil}, {strings.Repeat("\x00", 300), nil}, {"\x00\x00x", ErrBehind},
+		} {
+			if name == "zstd" && tt.tail[0] == 0 {
+				continue
+			}
+			s := opened(t, append(bytes.Clone(in), tt.tail...))
+			_, err := io.ReadAll(s)
+			if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
+				t.Errorf("%s and %.10q: %v", name, tt.tail, err)
+			}
+			if tt.want != nil && (!errors.Is(err, io.ErrUnexpectedEOF) || !strings.HasSuffix(err.Error(), "is followed by something else, which is left out")) {
+				t.Errorf("%s and %.10q: %v", name, tt.tail, err)
+			}
+		}
+	}
+}
