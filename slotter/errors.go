@@ -180,7 +180,11 @@ func (d *dialer) transportKind(err error) (msg string, kind error) {
 	case errors.As(err, &op):
 		return op.Err.Error(), ErrUnreachable
 	case strings.HasPrefix(err.Error(), "redis: "): // go-redis could not parse a reply
-		return d.redact(strings.TrimPrefix(err.Error(), "redis: ")), ErrNotRedis
+		msg = strings.TrimPrefix(err.Error(), "redis: ")
+		if _, said, quoted := strings.Cut(msg, "reply: "); quoted {
+			msg = "it answers " + said
+		}
+		return d.redact(msg), ErrNotRedis
 	}
 	return err.Error(), ErrUnreachable
 }

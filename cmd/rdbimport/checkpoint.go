@@ -40,6 +40,8 @@ type checkpoint struct {
 	// that are left there if the import is killed.
 	Temporary []pipeline.TemporaryKey `json:"temporary,omitempty"`
 	Written   time.Time               `json:"written"`
+
+	name string // of the file that it was read from
 }
 
 // earlier is what the earlier runs of an import have done, as far as a later one
@@ -73,7 +75,7 @@ func readCheckpoint(name string) (*checkpoint, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", errCheckpoint, err)
+		return nil, fmt.Errorf("%w %s: %w", errCheckpoint, shownFile(name), bareError(err))
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%w: %s is no ordinary file", errNoCheckpoint, shownFile(name))
 	case info.Size() == 0:
@@ -83,18 +85,19 @@ func readCheckpoint(name string) (*checkpoint, error) {
 	}
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errCheckpoint, err)
+		return nil, fmt.Errorf("%w %s: %w", errCheckpoint, shownFile(name), bareError(err))
 	}
 	var c checkpoint
 	if err := json.Unmarshal(text, &c); err != nil || c.Format == 0 || len(c.Target) == 0 || c.Options == "" {
 		return nil, fmt.Errorf("%w: %s holds something else", errNoCheckpoint, shownFile(name))
 	}
 	if c.Format != checkpointFormat {
-		return nil, fmt.Errorf("%w: %s is of format %d, this program writes %d", errCheckpoint, name, c.Format, checkpointFormat)
+		return nil, fmt.Errorf("%w %s: it is of format %d, this program writes %d", errCheckpoint, shownFile(name), c.Format, checkpointFormat)
 	}
 	if c.Current < 0 || c.Current >= len(c.Sources) {
-		return nil, fmt.Errorf("%w: %s is damaged: it is at source %d of %d", errCheckpoint, name, c.Current+1, len(c.Sources))
+		return nil, fmt.Errorf("%w %s: it is damaged: it is at source %d of %d", errCheckpoint, shownFile(name), c.Current+1, len(c.Sources))
 	}
+	c.name = name
 	return &c, nil
 }
 
@@ -103,11 +106,11 @@ func readCheckpoint(name string) (*checkpoint, error) {
 func (c *checkpoint) fits(options string, sources int, masters []string) error {
 	switch {
 	case c.Options != options:
-		return fmt.Errorf("%w: it was made with %s, and this is %s", errCheckpoint, c.Options, options)
+		return fmt.Errorf("%w %s: it was made with %s, and this is %s", errCheckpoint, shownFile(c.name), c.Options, options)
 	case c.Current >= sources:
-		return fmt.Errorf("%w: it is at source %d, and there are %d", errCheckpoint, c.Current+1, sources)
+		return fmt.Errorf("%w %s: it is at source %d, and there are %d", errCheckpoint, shownFile(c.name), c.Current+1, sources)
 	case !slices.ContainsFunc(c.Target, func(id string) bool { return slices.Contains(masters, id) }):
-		return fmt.Errorf("%w: none of the target's masters is one of those", errCheckpoint)
+		return fmt.Errorf("%w %s: none of the target's masters is one of those", errCheckpoint, shownFile(c.name))
 	}
 	return nil
 }
@@ -189,7 +192,7 @@ func (c *checkpointer) remove() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := os.Remove(c.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		c.warn(fmt.Sprintf("the checkpoint cannot be removed: %v", err))
+		c.warn(fmt.Sprintf("the checkpoint %s cannot be removed: %v", shownFile(c.name), bareError(err)))
 	}
 	c.held, c.identify = false, nil
 }
@@ -261,7 +264,7 @@ func (c *checkpointer) write() {
 	}
 	if err != nil {
 		if !c.warned {
-			c.warn(fmt.Sprintf("the checkpoint cannot be written, the import goes on without: %v", err))
+			c.warn(fmt.Sprintf("the checkpoint %s cannot be written, the import goes on without: %v", shownFile(c.name), bareError(err)))
 		}
 		c.warned = true
 		return

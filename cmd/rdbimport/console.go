@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ type console struct {
 	mu   sync.Mutex
 	w    io.Writer
 	foot footer
+	help string // the command whose --help a mistake is in
 }
 
 // line writes one line.
@@ -70,7 +72,7 @@ func (c *console) failure(err error) {
 		c.line("hint: %s", hint)
 	}
 	if isUsage(err) {
-		c.line("see rdbimport --help")
+		c.line("see %s --help", cmp.Or(c.help, "rdbimport"))
 	}
 }
 

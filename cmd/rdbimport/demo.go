@@ -82,7 +82,7 @@ func (f *demoFlags) run(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	say("starting %d masters", f.masters)
+	say("starting %s", plural(int64(f.masters), "master"))
 	cluster, err := localcluster.Start(in.soft, localcluster.Options{Binary: f.server, Masters: f.masters, Dir: dir})
 	if err != nil {
 		return in.or(err)

@@ -185,7 +185,7 @@ func (f *importFlags) pipeline(fs *pflag.FlagSet, set *settings) error {
 // cleans takes the arguments: a TARGET only with --cleanup.
 func (f *importFlags) cleans(fs *pflag.FlagSet, set *settings, args []string) error {
 	if !fs.Changed("cleanup") {
-		return set.arguments(args)
+		return set.arguments(args, "rdbimport")
 	}
 	if f.cleanup != cleanupList && f.cleanup != cleanupRemove {
 		return valueError(fs.Lookup("cleanup"), f.cleanup, "it is list or remove")
@@ -212,9 +212,9 @@ func (set *settings) phases() error {
 	return nil
 }
 
-// arguments takes SOURCE... TARGET.
-func (set *settings) arguments(args []string) error {
-	const need = "it takes one SOURCE or more and a TARGET: rdbimport dump.rdb redis://10.0.0.1:7001"
+// arguments takes SOURCE... TARGET of a command.
+func (set *settings) arguments(args []string, command string) error {
+	need := "it takes one SOURCE or more and a TARGET: " + command + " dump.rdb redis://10.0.0.1:7001"
 	switch len(args) {
 	case 0:
 		return &usageError{"SOURCE and TARGET are missing", need}

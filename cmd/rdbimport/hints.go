@@ -77,11 +77,14 @@ func resumeHint(err error) string {
 func hintFor(err error) string {
 	var usage *usageError
 	var conflict *pipeline.ConflictError
+	var begun *begunError
 	var damaged *pipeline.DamagedError
 	var src *source.Error
 	switch {
 	case errors.As(err, &usage):
 		return usage.hint
+	case errors.As(err, &conflict) && errors.As(err, &begun) && begun.resumes:
+		return "--on-conflict replace overwrites such keys, --on-conflict skip leaves them; the checkpoint is of an import without, so run again with one of these and another FILE for --checkpoint"
 	case errors.As(err, &conflict):
 		return "--on-conflict replace overwrites such keys, --on-conflict skip leaves them; run again with the same command and one of these"
 	case errors.As(err, &damaged):

@@ -41,7 +41,7 @@ func lockCheckpoint(name string) (unlock func(), err error) {
 		case !got:
 			holder := holderOf(f)
 			_ = f.Close()
-			return nil, fmt.Errorf("%w%s", errInUse, holder)
+			return nil, fmt.Errorf("%w%s: %s", errInUse, holder, shownFile(strings.TrimSuffix(name, lockSuffix)))
 		}
 		if !isFile(f, name) { // whoever had it has removed it meanwhile
 			_ = f.Close()

@@ -65,6 +65,9 @@ func (set *settings) checkFiles(stdin io.Reader) error {
 	if err := checkFiles(set.sources, stdin, outputs); err != nil {
 		return err
 	}
+	if set.spoolDir != "" && !isFolder(set.spoolDir) {
+		return &usageError{fmt.Sprintf("--spool %s: there is no such folder", shownFile(set.spoolDir)), "for example --spool /var/tmp"}
+	}
 	if set.checkpointFile == "" {
 		return nil
 	}
@@ -73,6 +76,11 @@ func (set *settings) checkFiles(stdin io.Reader) error {
 	}
 	_, err := readCheckpoint(set.checkpointFile)
 	return err
+}
+
+func isFolder(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 // A place is where a file is, or would be made.
@@ -164,8 +172,12 @@ func isKeyList(r io.Reader) bool {
 // bareError drops the path that package os puts before an error.
 func bareError(err error) error {
 	var path *fs.PathError
-	if errors.As(err, &path) {
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
 		return path.Err
+	case errors.As(err, &link):
+		return link.Err
 	}
 	return err
 }

@@ -92,7 +92,7 @@ func (r *importRun) matches(ctx context.Context, i int) error {
 	}
 	ok, err := r.inputs[i].in.Matches(ctx, r.from.Sources[i])
 	if err == nil && !ok {
-		err = fmt.Errorf("%w: %s is another dump than the one that was begun with", errCheckpoint, shownName(r.inputs[i].name))
+		err = fmt.Errorf("%w %s: %s is another dump than the one that was begun with", errCheckpoint, shownFile(r.from.name), shownName(r.inputs[i].name))
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -52,6 +53,9 @@ func newRootCommand(s *streams) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := mistyped(cmd, args); err != nil {
+				return err
+			}
 			set, err := flags.settings(cmd.Flags(), args, s)
 			if err != nil {
 				return err
@@ -69,7 +73,40 @@ func newRootCommand(s *streams) *cobra.Command {
 	flags.register(root.Flags())
 	root.Flags().SortFlags = false
 	root.AddCommand(newInspectCommand(s), newVerifyCommand(s), newBenchCommand(s), newDemoCommand(s))
+	root.SetHelpCommand(newHelpCommand(root))
 	return root
+}
+
+// newHelpCommand returns the command that prints the help of another.
+func newHelpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "the help of a command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil || c == root && len(rest) > 0 {
+				return &usageError{fmt.Sprintf("there is no command %q", args[0]), "the commands are bench, demo, inspect and verify; an import needs none"}
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		},
+	}
+}
+
+// mistyped says so where the first argument is no file, and almost the name of a command.
+func mistyped(root *cobra.Command, args []string) error {
+	const distance = 2 // letters that are wrong, missing or too many
+	if len(args) == 0 || len(args[0]) <= distance {
+		return nil
+	}
+	if _, err := os.Stat(args[0]); err == nil {
+		return nil
+	}
+	root.SuggestionsMinimumDistance = distance
+	if list := root.SuggestionsFor(args[0]); len(list) > 0 {
+		return &usageError{fmt.Sprintf("%q is no file, and no command", args[0]), "did you mean rdbimport " + list[0] + "?"}
+	}
+	return nil
 }
 
 // version is what the build knows of itself.

@@ -66,6 +66,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	code := exitCode(err)
 	var shown *shownError
 	if err != nil && !asError(err, &shown) {
+		if cmd.Name() != "help" {
+			s.con.help = cmd.CommandPath()
+		}
 		s.con.failure(err)
 		if wants(args, "json") {
 			writeUnbegun(out, cmd.Name(), wants(args, "dry-run"), err, code)

@@ -45,6 +45,17 @@ func parseSize(s string) (int64, error) {
 	return int64(f), nil
 }
 
+// binarySize writes a size exactly, as it can be given: 1 MiB, 1 KiB, 1 B.
+func binarySize(n int64) string {
+	switch {
+	case n > 0 && n%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n > 0 && n%(1<<10) == 0:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
 // A sizeFlag is a flag that holds a size.
 type sizeFlag struct {
 	bytes int64
@@ -64,7 +75,7 @@ func (f *sizeFlag) Set(s string) error {
 		return err
 	}
 	if n < f.least {
-		return fmt.Errorf("it must be %s at least", formatBytes(f.least))
+		return fmt.Errorf("it must be %s at least", binarySize(f.least))
 	}
 	f.bytes, f.text = n, s
 	return nil

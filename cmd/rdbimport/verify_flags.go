@@ -101,7 +101,7 @@ func (f *verifyFlags) verifySettings(fs *pflag.FlagSet, args []string, s *stream
 	if f.tolerance < 0 {
 		return nil, valueError(fs.Lookup("ttl-tolerance"), f.tolerance.String(), "it is less than nothing")
 	}
-	if err := set.arguments(args); err != nil {
+	if err := set.arguments(args, "rdbimport verify"); err != nil {
 		return nil, err
 	}
 	if f.report != "" {

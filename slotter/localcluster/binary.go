@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"regexp"
@@ -42,8 +43,15 @@ var versionPattern = regexp.MustCompile(`\bv=([0-9]+\.[0-9]+\.[0-9]+)`)
 // version asks the binary which version it is: "Redis server v=7.0.15 sha=...".
 func version(ctx context.Context, binary string) (slotter.Version, error) {
 	out, err := command(ctx, binary, "--version").Output()
-	if err != nil {
-		return slotter.Version{}, fmt.Errorf("%s --version: %w", binary, err)
+	var ended *exec.ExitError
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &ended):
+		return slotter.Version{}, fmt.Errorf("%s is no server: asked for its version it ends with %w", binary, err)
+	case errors.As(err, &path): // it names the system call
+		return slotter.Version{}, fmt.Errorf("%s cannot be run: %w", binary, path.Err)
+	case err != nil:
+		return slotter.Version{}, fmt.Errorf("%s cannot be run: %w", binary, err)
 	}
 	found := versionPattern.FindSubmatch(out)
 	if found == nil {
