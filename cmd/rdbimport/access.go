@@ -122,6 +122,23 @@ func (f *accessFlags) tlsConfig(target *slotter.Target) (*tls.Config, error) {
 	return cfg, nil
 }
 
+// A listedError is about a server that the target itself has named.
+type listedError struct{ err error }
+
+func (e *listedError) Error() string {
+	return e.err.Error() + " (the cluster lists it as an owner of slots)"
+}
+func (e *listedError) Unwrap() error { return e.err }
+
+// listed is err, which was met when cluster had been found, nil if it was not: a server
+// that is unreachable then is not a mistake in the target.
+func listed(cluster *slotter.Cluster, err error) error {
+	if cluster == nil || cluster.Standalone() || !errors.Is(err, slotter.ErrUnreachable) {
+		return err
+	}
+	return &listedError{err}
+}
+
 // hintTLS is for what accessHint has no better words for.
 const hintTLS = "--cacert FILE names the authority that signed the server's certificate, --sni HOST the name in it, --tls or rediss:// turns TLS on"
 
@@ -133,6 +150,7 @@ func accessHint(err error) string {
 		host    x509.HostnameError
 		invalid x509.CertificateInvalidError
 		record  tls.RecordHeaderError
+		member  *listedError
 	)
 	switch {
 	case errors.As(err, &unknown):
@@ -145,6 +163,10 @@ func accessHint(err error) string {
 		return "leave out --tls, write redis:// for rediss://, or give the port for TLS"
 	case errors.Is(err, slotter.ErrClientCert):
 		return "--cert FILE and --key FILE give the client's certificate, signed by an authority that the server trusts"
+	case strings.Contains(err.Error(), "max number of clients"):
+		return "end other connections to that server, or raise its setting maxclients"
+	case errors.As(err, &member):
+		return "start that server, or have a replica take its place: redis-cli --cluster check HOST:PORT shows what is wrong; if it is reached by another address from here, --map A=B says by which"
 	case errors.Is(err, pipeline.ErrPieces):
 		return hintPieces
 	case strings.Contains(err.Error(), "NOPERM") && strings.Contains(err.Error(), "to run the"):

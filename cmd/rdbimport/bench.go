@@ -35,7 +35,7 @@ func (b *benchmark) run(ctx context.Context) error {
 	err := b.measure(in)
 	var begun *begunError
 	if !asError(err, &begun) {
-		err = in.or(err)
+		err = in.or(listed(b.cluster, err))
 	}
 	if isUsage(err) {
 		return err

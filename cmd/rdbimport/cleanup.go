@@ -15,6 +15,11 @@ const (
 	cleanupRemove = "remove"
 )
 
+// cleanupFlags are the flags that mean something with --cleanup.
+var cleanupFlags = []string{
+	"cleanup", "json", "quiet", "progress", "user", "askpass", "tls", "sni", "cacert", "cert", "key", "insecure", "map",
+}
+
 // jsonLeftover is one line of --cleanup with --json.
 type jsonLeftover struct {
 	Addr    string `json:"addr"`
@@ -50,7 +55,7 @@ func runCleanup(ctx context.Context, s *streams, set *settings) error {
 		return err
 	})
 	if err != nil {
-		return in.or(err)
+		return in.or(listed(c, err))
 	}
 	switch {
 	case set.output.quiet:

@@ -59,7 +59,7 @@ func newDemoCommand(s *streams) *cobra.Command {
 func (f *demoFlags) validate(cmd *cobra.Command) error {
 	const mostKeys, mostMasters = 100_000_000, 16
 	fs := cmd.Flags()
-	if f.keys < 0 || f.keys > mostKeys {
+	if fs.Changed("keys") && f.keys < 1 || f.keys > mostKeys {
 		return valueError(fs.Lookup("keys"), fmt.Sprint(f.keys), fmt.Sprintf("it is a number from 1 to %d", mostKeys))
 	}
 	if f.masters < 1 || f.masters > mostMasters {

@@ -66,6 +66,9 @@ func TestExitCodeAndHint(t *testing.T) {
 		{begun(errInterrupted), 130, "run again"},
 		{context.Canceled, 130, ""},
 		{localcluster.ErrNoServer, 1, "--server PATH"},
+		{&slotter.NodeError{Addr: "a:1", Kind: slotter.ErrUnreachable, Msg: "x"}, 1, "the address right?"},
+		{&listedError{&slotter.NodeError{Addr: "a:1", Kind: slotter.ErrUnreachable, Msg: "x"}}, 1, "start that server"},
+		{&slotter.NodeError{Addr: "a:1", Kind: slotter.ErrUnreachable, Msg: "ERR max number of clients reached"}, 1, "maxclients"},
 	} {
 		if got := exitCode(c.err); got != c.code {
 			t.Errorf("%v: exit code %d, want %d", c.err, got, c.code)

@@ -190,6 +190,15 @@ func (f *importFlags) cleans(fs *pflag.FlagSet, set *settings, args []string) er
 	if f.cleanup != cleanupList && f.cleanup != cleanupRemove {
 		return valueError(fs.Lookup("cleanup"), f.cleanup, "it is list or remove")
 	}
+	var other string
+	fs.Visit(func(flag *pflag.Flag) {
+		if !slices.Contains(cleanupFlags, flag.Name) {
+			other = flag.Name
+		}
+	})
+	if other != "" {
+		return &usageError{"--" + other + " is for an import, and --cleanup makes none", "leave it out: all temporary keys on the target are found"}
+	}
 	if len(args) != 1 {
 		return &usageError{"--cleanup takes a TARGET and nothing else", "for example rdbimport --cleanup redis://10.0.0.1:7001"}
 	}

@@ -89,11 +89,11 @@ const interruptText = "interrupted: finishing what is in flight; once more stops
 func (r *importRun) runUntil(in *interrupts) (*summary, error) {
 	defer r.close()
 	if err := r.prepare(in.soft); err != nil {
-		return nil, in.or(err)
+		return nil, in.or(listed(r.cluster, err))
 	}
 	im, err := pipeline.New(in.hard, r.cluster, r.pipelineOptions())
 	if err != nil {
-		return nil, in.or(err)
+		return nil, in.or(listed(r.cluster, err))
 	}
 	if err := r.checkAll(in.soft, im.Servers()); err != nil {
 		_, _ = im.Close() // nothing was given to it

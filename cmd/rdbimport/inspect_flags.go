@@ -84,8 +84,10 @@ func (f *inspectFlags) settings(fs *pflag.FlagSet, args []string, s *streams) (*
 	if f.listKeys && f.output.json {
 		return nil, &usageError{"--keys prints one JSON object a key, --json one for the whole", "leave one out"}
 	}
-	if f.listKeys && f.prefix {
-		return nil, &usageError{"--keys prints the keys only, and no table of prefixes", "leave one out"}
+	for _, name := range []string{"prefix", "slots", "top", "target"} {
+		if f.listKeys && fs.Changed(name) {
+			return nil, &usageError{"--keys prints the keys only, each with its slot, and --" + name + " is about tables", "leave one out"}
+		}
 	}
 	if err := inspectSources(args); err != nil {
 		return nil, err

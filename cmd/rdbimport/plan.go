@@ -32,7 +32,8 @@ func runPlan(ctx context.Context, s *streams, set *settings) error {
 	defer in.stop()
 	r := &planRun{importRun: newImport(s, set), began: time.Now()}
 	defer r.close()
-	err := in.or(r.look(in.soft))
+	err := r.look(in.soft)
+	err = in.or(listed(r.cluster, err))
 	if isUsage(err) {
 		return err
 	}
@@ -161,7 +162,7 @@ func (r *planRun) obstacles(damage error) []obstacle {
 			list = append(list, obstacleOf(err))
 		}
 	}
-	add(r.facts.Obstacle)
+	add(listed(r.cluster, r.facts.Obstacle))
 	if server := r.facts.Oldest(); r.check || killedByDamage(server) {
 		add(r.readTwice(!r.check, server))
 	}

@@ -150,7 +150,7 @@ func logText(m *meter, s sample, total int64) string {
 		fmt.Fprintf(&b, " of %s (%d %%)", formatBytes(total), percent(s.bytes, total))
 	}
 	bytes, keys := m.speed()
-	fmt.Fprintf(&b, ", %s keys, %s keys/s, %s MB/s", formatCount(s.keys), formatShort(keys), formatMB(int64(bytes)))
+	fmt.Fprintf(&b, ", %s, %s keys/s, %s MB/s", plural(s.keys, "key"), formatShort(keys), formatMB(int64(bytes)))
 	if left, ok := m.left(total); ok {
 		fmt.Fprintf(&b, ", %s left", formatClock(left))
 	}

@@ -47,6 +47,9 @@ func (r *verification) run(ctx context.Context) error {
 func (r *verification) runUntil(in *interrupts) error {
 	defer r.close()
 	begun, err := r.compareAll(in.soft)
+	if !begun {
+		err = listed(r.cluster, err)
+	}
 	err = in.or(err)
 	if isUsage(err) {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rdbimport/rdbimport/pipeline"
 	"github.com/rdbimport/rdbimport/rdbparse"
@@ -17,14 +19,14 @@ import (
 // firstDifferences is how many differences are shown; --report has all.
 const firstDifferences = 10
 
-// jsonDifference is one difference, in --report and --json. A key that is no
-// UTF-8 is quoted as Go does it: "\xff".
+// jsonDifference is one difference, in --report and --json.
 type jsonDifference struct {
-	Key    string `json:"key"`
-	DB     uint32 `json:"db"`
-	Kind   string `json:"kind"` // missing, different, expiry, unreadable, extra or function
-	What   string `json:"what"`
-	Offset int64  `json:"offset"` // of the record in the dump, -1 for an extra key
+	Key       string `json:"key"`
+	KeyBase64 []byte `json:"key_base64,omitempty"` // in place of key, if that is no UTF-8
+	DB        uint32 `json:"db"`
+	Kind      string `json:"kind"` // missing, different, expiry, unreadable, extra or function
+	What      string `json:"what"`
+	Offset    int64  `json:"offset"` // of the record in the dump, -1 for an extra key
 }
 
 // A differenceLog writes down differences, and keeps the first.
@@ -75,7 +77,13 @@ func (l *differenceLog) close() error {
 }
 
 func jsonOf(d pipeline.KeyDifference) jsonDifference {
-	return jsonDifference{Key: validText(string(d.Key)), DB: d.DB, Kind: d.Kind.String(), What: d.What, Offset: d.Offset}
+	j := jsonDifference{DB: d.DB, Kind: d.Kind.String(), What: d.What, Offset: d.Offset}
+	if utf8.Valid(d.Key) {
+		j.Key = string(d.Key)
+	} else {
+		j.KeyBase64 = bytes.Clone(d.Key)
+	}
+	return j
 }
 
 // A verifyReport is what became of a comparison.
