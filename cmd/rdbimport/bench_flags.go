@@ -45,10 +45,7 @@ databases go into the one of the target. Then it measures
               --floor allows, the beginning of the dump is imported and sent in
               turn. Values that the target does not take as they stand are left
               out, and with more than 1 % of them there is no floor.
-What the floor sends is imported once before all that, which does not count.
-
-Exit codes: 0 measured, 1 could not start, 2 stopped part-way, 3 the input is
-damaged, 4 measured, but the target has refused keys, 130 interrupted.`
+What the floor sends is imported once before all that, which does not count.`
 
 const benchExamples = `  rdbimport bench dump.rdb
   rdbimport bench --runs 5 --json dump.rdb.zst > local.json

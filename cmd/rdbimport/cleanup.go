@@ -20,6 +20,20 @@ var cleanupFlags = []string{
 	"cleanup", "json", "quiet", "progress", "user", "askpass", "tls", "sni", "cacert", "cert", "key", "insecure", "map",
 }
 
+// A cleanupFlag is a mode, which stands behind a = or not at all.
+type cleanupFlag string
+
+func (f *cleanupFlag) String() string { return string(*f) }
+
+// Type is none, so that the help shows --cleanup[=list].
+func (f *cleanupFlag) Type() string { return "" }
+
+// Set takes the value; what it may be is looked at with all flags.
+func (f *cleanupFlag) Set(s string) error {
+	*f = cleanupFlag(s)
+	return nil
+}
+
 // jsonLeftover is one line of --cleanup with --json.
 type jsonLeftover struct {
 	Addr    string `json:"addr"`

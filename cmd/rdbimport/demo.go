@@ -148,11 +148,14 @@ func checkAgain(ctx context.Context, s *streams, set *settings, first *summary) 
 	again := newImport(s, set)
 	again.phase = "check"
 	second, err := again.run(ctx)
+	if second != nil {
+		first.checked = &second.Existing
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("checking what was imported: %w", err)
 	case second.Existing != first.Restored || second.Restored != 0:
-		return fmt.Errorf("of %d keys that were imported %d are on the cluster", first.Restored, second.Existing)
+		return fmt.Errorf("of %s that were imported %s are on the cluster", plural(first.Restored, "key"), formatCount(second.Existing))
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func (f *importFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.mergeDBs, "merge-dbs", false, "put the keys of all databases into one")
 	fs.StringVar(&f.dbPrefix, "db-prefix", "", "the same, with `TEXT` before each name: 'db%d:' gives db0:, db1:, ...")
 	fs.BoolVar(&f.check, "check", false, "read the whole dump first; nothing is sent from a bad one")
-	fs.StringVar(&f.cleanup, "cleanup", "", "with a TARGET only: `list` the temporary keys that a killed import has left there, or remove them")
+	fs.Var((*cleanupFlag)(&f.cleanup), "cleanup", "with a TARGET only: list the temporary keys that a killed import has left there; --cleanup=remove removes them")
 	fs.Lookup("cleanup").NoOptDefVal = cleanupList
 	fs.BoolVar(&f.dryRun, "dry-run", false, "read the whole dump, look at the target, say what would happen; write nothing")
 	fs.BoolVar(&f.estimate, "memory-estimate", false, "with --dry-run: estimate the memory that the keys will take; this takes longer")
@@ -198,6 +198,9 @@ func (f *importFlags) cleans(fs *pflag.FlagSet, set *settings, args []string) er
 	})
 	if other != "" {
 		return &usageError{"--" + other + " is for an import, and --cleanup makes none", "leave it out: all temporary keys on the target are found"}
+	}
+	if len(args) == 2 && (args[0] == cleanupList || args[0] == cleanupRemove) {
+		return &usageError{"--cleanup takes a TARGET and nothing else", "for example rdbimport --cleanup=" + args[0] + " redis://10.0.0.1:7001"}
 	}
 	if len(args) != 1 {
 		return &usageError{"--cleanup takes a TARGET and nothing else", "for example rdbimport --cleanup redis://10.0.0.1:7001"}

@@ -43,7 +43,7 @@ func TestEveryFlag(t *testing.T) {
 		}
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			values, ok := noValues[f.Value.Type()]
-			if strings.HasPrefix(f.Value.Type(), "string") {
+			if strings.HasPrefix(f.Value.Type(), "string") || f.Value.Type() == "" {
 				values, ok = noTexts[f.Name]
 			}
 			if !ok {

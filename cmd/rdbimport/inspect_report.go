@@ -31,7 +31,7 @@ type inspectReport struct {
 	Scripts         int64             `json:"scripts"`
 	Modules         []inspectedModule `json:"modules"`
 	ModuleAux       []inspectedName   `json:"module_aux"`
-	Slots           []inspectedSlot   `json:"slots,omitempty"`
+	Slots           []inspectedSlot   `json:"slots,omitzero"` // absent without --slots
 	Masters         []inspectedMaster `json:"masters,omitempty"`
 	Unowned         *inspectedCount   `json:"unowned,omitempty"` // keys in slots that no master has
 	Prefixes        *inspectedTable   `json:"prefixes,omitempty"`
@@ -260,6 +260,7 @@ func inspectedNames(table map[string]int64) []inspectedName {
 // spread fills in how the keys spread over slots, masters and prefixes.
 func (rep *inspectReport) spread(r *inspection, c *census.Census) {
 	if r.slots {
+		rep.Slots = []inspectedSlot{}
 		for slot, n := range c.Slots() {
 			if n.Keys == 0 {
 				continue

@@ -39,7 +39,8 @@ type jsonSummary struct {
 	Masters          []jsonMaster `json:"masters"`
 	Errors           []jsonError  `json:"errors"`
 	Losses           []jsonLoss   `json:"losses"`
-	Verify           *jsonVerify  `json:"verify,omitempty"` // what rdbimport verify --json prints
+	Verify           *jsonVerify  `json:"verify,omitempty"`  // what rdbimport verify --json prints
+	Checked          *int64       `json:"checked,omitempty"` // by demo: keys that were found with the value of the dump
 
 	// Error and ExitCode are absent from a run that went well.
 	Error    string `json:"error,omitempty"`
@@ -117,6 +118,7 @@ func writeJSON(w io.Writer, s *summary) {
 	for _, l := range s.losses() {
 		j.Losses = append(j.Losses, jsonLoss{Addr: l.Addr, Slots: l.Slots, Keys: l.Keys, Reason: l.Reason})
 	}
+	j.Checked = s.checked
 	if s.compared != nil {
 		j.Verify = s.compared.report.object(s.compared.log)
 	}

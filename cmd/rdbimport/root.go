@@ -40,6 +40,22 @@ Exit codes:
   141  nobody reads the standard output of inspect any more
 `
 
+// The exit codes of the commands beside the import.
+const (
+	inspectExits = `0 all of it was read, 1 could not start (or the result could not
+be written), 3 the input is damaged, 130 interrupted, 141 nobody reads the
+standard output any more.`
+	verifyExits = `0 no difference, 1 could not start (or the result could not be
+written), 2 stopped part-way, 3 the input is damaged, 5 differences, 130
+interrupted.`
+	benchExits = `0 measured, 1 could not start (or the result could not be written),
+2 stopped part-way, with keys written to the TARGET, 3 the input is damaged, 4
+measured, but the target has refused keys, 130 interrupted.`
+	demoExits = `0 every key was found with the value of the dump, 1 could not start,
+or a key was not found, 2 stopped part-way, or a key has another value, 4 not every
+key could be imported, 130 interrupted.`
+)
+
 // newRootCommand returns the command line: the import, and the commands beside it.
 func newRootCommand(s *streams) *cobra.Command {
 	flags := newImportFlags()
@@ -68,11 +84,17 @@ func newRootCommand(s *streams) *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.SetUsageTemplate(root.UsageTemplate() + exitHelp)
+	plain := root.UsageTemplate()
+	root.SetUsageTemplate(plain + exitHelp)
 	root.SetVersionTemplate("rdbimport {{.Version}}\n")
 	flags.register(root.Flags())
 	root.Flags().SortFlags = false
-	root.AddCommand(newInspectCommand(s), newVerifyCommand(s), newBenchCommand(s), newDemoCommand(s))
+	for text, c := range map[string]*cobra.Command{
+		inspectExits: newInspectCommand(s), verifyExits: newVerifyCommand(s), benchExits: newBenchCommand(s), demoExits: newDemoCommand(s),
+	} {
+		c.SetUsageTemplate(plain + "\nExit codes: " + text + "\n")
+		root.AddCommand(c)
+	}
 	root.SetHelpCommand(newHelpCommand(root))
 	return root
 }
@@ -147,6 +169,9 @@ const exampleKey = "example"
 
 func exampleOf(flag *pflag.Flag) string {
 	if ex := flag.Annotations[exampleKey]; len(ex) > 0 {
+		if flag.NoOptDefVal != "" {
+			return fmt.Sprintf("for example --%s=%s", flag.Name, ex[0])
+		}
 		return fmt.Sprintf("for example --%s %s", flag.Name, ex[0])
 	}
 	if flag.Value.Type() == "bool" {

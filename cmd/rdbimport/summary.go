@@ -27,6 +27,7 @@ type summary struct {
 	dumps     int64   // other dumps behind them, which are left out
 	before    earlier // what earlier runs of the import have done
 
+	checked  *int64        // keys that demo has found again; nil elsewhere
 	compared *verification // with the dump afterwards; nil if that was not wanted
 
 	err  error // nil when all went well

@@ -22,10 +22,7 @@ that has expired meanwhile is no difference. One that is on the target and not
 in the dump is.
 
 It reads with CLIENT NO-TOUCH ON where the server has that (Redis 7.2, Valkey);
-elsewhere reading resets the idle times of the keys.
-
-Exit codes: 0 no difference, 1 could not start, 2 stopped part-way, 3 the input
-is damaged, 5 differences or keys that could not be compared, 130 interrupted.`
+elsewhere reading resets the idle times of the keys.`
 
 // verifyFlags are the flags of a comparison as they were written.
 type verifyFlags struct {
