@@ -46,8 +46,8 @@ const (
 be written), 3 the input is damaged, 130 interrupted, 141 nobody reads the
 standard output any more.`
 	verifyExits = `0 no difference, 1 could not start (or the result could not be
-written), 2 stopped part-way, 3 the input is damaged, 5 differences, 130
-interrupted.`
+written), 2 stopped part-way, 3 the input is damaged, 5 differences, or keys that
+could not be compared, 130 interrupted.`
 	benchExits = `0 measured, 1 could not start (or the result could not be written),
 2 stopped part-way, with keys written to the TARGET, 3 the input is damaged, 4
 measured, but the target has refused keys, 130 interrupted.`

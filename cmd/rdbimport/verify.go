@@ -197,9 +197,14 @@ func (r *verification) readOne(ctx context.Context, src *sourceRun, v *pipeline.
 	}
 	tail, err := in.CheckTail(ctx, sc.Rest(), in.reader)
 	if err != nil {
-		if err := behindDump(ctx, sc.Checksum(), err); err != nil {
-			return err
+		if damage := behindDump(ctx, sc.Checksum(), err); damage != nil {
+			return damage
 		}
+	}
+	if r.imported != nil {
+		return nil // the import has warned of it
+	}
+	if err != nil {
 		r.con.warn(err.Error())
 		return nil
 	}

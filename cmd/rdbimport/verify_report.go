@@ -118,7 +118,7 @@ func (p *verifyReport) finish(r *verification, err error) {
 	}
 	p.checksum = sum.checksum
 	p.err, p.code = err, exitCode(err)
-	if only := r.verify.Databases.Only; p.Read > 0 && p.Filtered == p.Read && only != pipeline.AllDatabases {
+	if only := r.verify.Databases.Only; r.imported == nil && p.Read > 0 && p.Filtered == p.Read && only != pipeline.AllDatabases {
 		r.con.warn(fmt.Sprintf("no key of the dump is in database %d", only))
 	}
 	if n := p.Skipped + p.Filtered; (err == nil || errors.Is(err, errDiffer)) && p.Skipped > 0 && n == p.Read {
