@@ -89,6 +89,9 @@ type batch struct {
 	// broken is how many connections in a row broke while it was on them.
 	broken int
 	detour detour // redirections in a row, of those that try counts
+	// narrow is how often in a row reading back broke the connection, less each time that
+	// it did not; and unread how often in a row that was while it was at one key alone.
+	narrow, unread int
 	// touch is, with Options.WaitReplicas, the name of a key to be written before the WAIT:
 	// one that only a sendWait batch has, or that one has to follow for.
 	touch []byte
@@ -107,7 +110,7 @@ func (b *batch) reset() (buf []byte, room int64) {
 	}
 	b.buf, b.cmds, b.origins, b.part = b.buf[:0], b.cmds[:0], b.origins[:0], b.part[:0]
 	b.open, b.acked, b.large, b.how, b.due, b.try, b.lane, b.wait, b.broken, b.touch = 0, 0, 0, sendPlain, time.Time{}, 0, nil, false, 0, nil
-	b.detour = detour{}
+	b.detour, b.narrow, b.unread = detour{}, 0, 0
 	b.low.Store(none)
 	return buf, room
 }

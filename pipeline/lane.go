@@ -182,6 +182,8 @@ func (c *connection) read() {
 			if failed = c.settle(b); failed != nil {
 				if p := c.broke.Load(); p != nil {
 					failed = *p
+				} else {
+					failed = l.unreadBack(b, failed)
 				}
 				_ = c.conn.Close() // ends the writer
 			} else if b.how != sendWait {

@@ -66,7 +66,7 @@ func (l *lane) settleReadBack(r *replyReader, b *batch, t *tally) error {
 		ttl, ok := parseInt(left.text)
 		switch {
 		case refused != "":
-			l.readBackRefused(b, at, want.key, refused)
+			l.readBackRefused(b, at, refused)
 		case !ok || left.kind != ':':
 			return fmt.Errorf("%w: %q in answer to %s", errProtocol, left.text, l.im.target.ttlCommand)
 		case gone || ttl == -2: // it expired or was deleted meanwhile
@@ -76,7 +76,49 @@ func (l *lane) settleReadBack(r *replyReader, b *batch, t *tally) error {
 			l.readBack(b, at, want.key, l.im.expiryDiffers(want.ttl, ttl), t)
 		}
 	}
+	b.narrow, b.unread = max(0, b.narrow-1), 0
 	return nil
+}
+
+// mostUnread is how often the connection may break while one key alone is read back.
+const mostUnread = 10
+
+// unreadBack notes that the connection broke because of err while keys were read back, if
+// that is what b was for, and returns err with the first of them that was not. Fewer are
+// asked for next time: a value may be more than the server gives to a client. If that
+// goes on with one key alone, the key counts as refused.
+func (l *lane) unreadBack(b *batch, err error) error {
+	if b.how != sendReadBack && b.how != sendReadBackAsking {
+		return err
+	}
+	i := 0
+	for i < b.sent() && b.cmds[b.at(i)].state != stateOpen {
+		i++
+	}
+	if i == b.sent() {
+		return err // it was at something else
+	}
+	at := b.at(i)
+	key := parseRestore(b.command(at)).key
+	err = fmt.Errorf("key %q exists, and the connection broke while it was read back: %w", key, err)
+	b.narrow++
+	if b.sent() > 1 {
+		return err
+	}
+	if b.unread++; b.unread == mostUnread {
+		l.cannotReadBack(b, at, fmt.Sprintf("the connection broke %d times while it was read; is it more than client-output-buffer-limit allows?", mostUnread))
+	}
+	return err
+}
+
+// cannotReadBack settles command i of b, whose key exists and cannot be read back.
+func (l *lane) cannotReadBack(b *batch, i int, why string) {
+	key := parseRestore(b.command(i)).key
+	b.settle(i)
+	l.im.stats.failed.Add(1)
+	l.report(b, i, "exists, and cannot be read back: "+why)
+	l.im.marks.keepBelow(b.cmds[i].offset)
+	l.im.fail(fmt.Errorf("key %q exists on %s and cannot be compared: %s", key, l.place.addr, why))
 }
 
 // answer reads the reply to one command of a read-back.
@@ -105,7 +147,7 @@ func (l *lane) readBack(b *batch, i int, key []byte, differs string, t *tally) {
 
 // readBackRefused handles an error in answer to one of the commands. If the key
 // is to be looked for elsewhere or later, RESTORE finds out where.
-func (l *lane) readBackRefused(b *batch, i int, key []byte, text string) {
+func (l *lane) readBackRefused(b *batch, i int, text string) {
 	switch classify([]byte(text)) {
 	case actMoved, actAsk:
 		l.im.stats.redirects.Add(1)
@@ -115,11 +157,7 @@ func (l *lane) readBackRefused(b *batch, i int, key []byte, text string) {
 	case actStopAuth:
 		l.im.abort(fmt.Errorf("%w: %s: %s", slotter.ErrAuth, l.place.addr, text))
 	default:
-		b.settle(i)
-		l.im.stats.failed.Add(1)
-		l.report(b, i, "exists, and cannot be read back: "+text)
-		l.im.marks.keepBelow(b.cmds[i].offset)
-		l.im.fail(fmt.Errorf("key %q exists on %s and cannot be compared: %s", key, l.place.addr, text))
+		l.cannotReadBack(b, i, text)
 	}
 }
 

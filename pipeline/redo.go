@@ -118,6 +118,9 @@ func (im *Importer) place(b *batch) {
 		how, l := im.direction(r, b, i)
 		if to == nil {
 			to, b.how = l, how
+			if how == sendReadBack || how == sendReadBackAsking {
+				most = max(1, most>>min(3*b.narrow, 30))
+			}
 		}
 		if l == to && how == b.how {
 			b.part = append(b.part, int32(i))

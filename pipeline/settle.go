@@ -33,6 +33,9 @@ func (c *connection) settle(b *batch) error {
 			l.well()
 		}
 	}
+	if t.met > 0 {
+		b.try = 0 // what follows is no retry
+	}
 	if len(t.moved) > 0 {
 		l.im.movedTo(t.moved)
 	}
@@ -128,6 +131,7 @@ func (b *batch) confirm(t *tally) {
 type tally struct {
 	restored, existing int64
 	answered           int64 // otherwise, but by a master that is well
+	met                int64 // there already, which settles a key only with ConflictSkip
 	bytes              int64
 	moved              map[uint16]string
 }
@@ -206,7 +210,7 @@ func (l *lane) refused(b *batch, i int, text []byte, t *tally) {
 	act := classify(text)
 	switch act {
 	case actExists:
-		t.answered++
+		t.met++
 		if im.opts.Conflict == ConflictSkip {
 			l.exists(b, i, t)
 			return
