@@ -181,9 +181,9 @@ func (f *Feeder) WaitSettled() error {
 // settledLook is how often WaitSettled looks.
 const settledLook = time.Millisecond
 
-// Flush hands over the batches that are not full, as fast as the rate allows. A reader of a slow source
-// calls it before it waits; if it does so from another goroutine, f's must be
-// waiting for that reader.
+// Flush hands over the batches that are not full, as fast as the rate allows. A
+// reader of a slow source calls it before it waits; if it does so from another
+// goroutine, f's must be waiting for that reader.
 func (f *Feeder) Flush() {
 	if f.encoders != nil {
 		_ = f.encoders.settle() // an error stops the import

@@ -51,13 +51,24 @@ type earlier struct {
 	Refused int64           `json:"refused,omitempty"`
 	Evicted int64           `json:"evicted,omitempty"`
 	Losses  []pipeline.Loss `json:"losses,omitempty"`
+	// Masters are those that have the keys; what they may have lost between two runs
+	// is found by them.
+	Masters []pipeline.Process `json:"masters,omitempty"`
 }
 
 // with adds what this run has met so far.
-func (e earlier) with(r pipeline.Result) earlier {
+func (e earlier) with(r pipeline.Result, masters []pipeline.Process) earlier {
 	e.Evicted += r.Evicted
 	e.Losses = slices.Concat(e.Losses, r.Losses)
+	e.Masters = pipeline.After(e.Masters, masters)
 	return e
+}
+
+// meet notes what the masters of im may have lost since the last run, and returns it.
+func (e *earlier) meet(im *pipeline.Importer) (lost []pipeline.Loss) {
+	lost, e.Masters = im.LostSince(e.Masters)
+	e.Losses = slices.Concat(e.Losses, lost)
+	return lost
 }
 
 // errCheckpoint is why an import cannot go on from a checkpoint.

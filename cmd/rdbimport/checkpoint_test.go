@@ -30,7 +30,7 @@ func newTestCheckpointer(t *testing.T) *checkpointer {
 		now: checkpoint{Format: checkpointFormat, Options: "o", Target: []string{"a", "b"}},
 	}
 	c.warn = func(text string) { t.Errorf("warning: %s", text) }
-	c.result = func() earlier { return c.before.with(pipeline.Result{}) }
+	c.result = func() earlier { return c.before.with(pipeline.Result{}, nil) }
 	return c
 }
 

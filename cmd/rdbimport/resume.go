@@ -177,7 +177,11 @@ func (r *importRun) keepCheckpoint(im *pipeline.Importer) (end func(through bool
 	if r.keep == nil {
 		return func(bool) {}
 	}
-	r.keep.result = func() earlier { return r.keep.before.with(im.Snapshot()) }
+	for _, l := range r.keep.before.meet(im) {
+		r.con.warn(fmt.Sprintf("up to %s of earlier runs that %s should have may be lost: %s", plural(l.Keys, "key"), l.Addr, l.Reason))
+	}
+	r.sum.before.Losses = r.keep.before.Losses
+	r.keep.result = func() earlier { return r.keep.before.with(im.Snapshot(), im.Processes()) }
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { r.keep.run(ctx, im.Settled) })

@@ -1,0 +1,96 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/slotter/localcluster"
+)
+
+// TestLostSince looks at the masters that have a dump once more: as they were, with one
+// restarted that keeps nothing, and with another whose replica has taken over.
+func TestLostSince(t *testing.T) {
+	t.Parallel()
+	const n = 3000
+	lc := start(t, replicated)
+	dump := numbered(t, n)
+	again := func(before []pipeline.Process) (lost []pipeline.Loss, kept, now []pipeline.Process) {
+		t.Helper()
+		c, _, err := look(t.Context(), lc)
+		noError(t, err)
+		defer c.Close() //nolint:errcheck // nothing is lost
+		im, err := pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
+		noError(t, err)
+		lost, kept = im.LostSince(before)
+		now = im.Processes()
+		_, err = im.Close()
+		noError(t, err)
+		return lost, kept, now
+	}
+	c := connect(t, lc.URL())
+	im, err := pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
+	noError(t, err)
+	noError(t, im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{})))
+	_, err = im.Close()
+	noError(t, err)
+	before := im.Processes()
+	keys := int64(0)
+	for _, p := range before {
+		if keys += p.Keys; len(p.Replicas) != 1 || p.RunID == "" {
+			t.Errorf("%+v", p)
+		}
+	}
+	if keys != n {
+		t.Errorf("the masters have %d keys", keys)
+	}
+
+	lost, kept, now := again(before)
+	if len(lost) != 0 || len(kept) != 3 {
+		t.Errorf("%+v, %+v", lost, kept)
+	}
+	for _, p := range pipeline.After(before, now) {
+		keys -= p.Keys
+	}
+	if keys != 0 {
+		t.Errorf("%d keys too few", keys)
+	}
+
+	masters, replicas := nodes(t, lc)
+	masters[1].Kill()
+	takenOver(t, lc, masters[1], replicas[1])
+	lost, kept, _ = again(before)
+	if len(lost) != 1 || len(kept) != 2 || lost[0].Addr != replicas[1].Addr || !strings.Contains(lost[0].Reason, "taken over") {
+		t.Errorf("%+v, %+v", lost, kept)
+	}
+	back(t, lc, masters[1])
+}
+
+// TestLostSinceRestart does so with a master that was restarted and keeps nothing.
+func TestLostSinceRestart(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{})
+	im, err := pipeline.New(t.Context(), connect(t, lc.URL()), all(pipeline.ConflictFail))
+	noError(t, err)
+	noError(t, im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(numbered(t, 3000)), rdbparse.Options{})))
+	_, err = im.Close()
+	noError(t, err)
+	before, victim := im.Processes(), lc.Masters()[2]
+	back(t, lc, victim)
+	im, err = pipeline.New(t.Context(), connect(t, lc.URL()), all(pipeline.ConflictFail))
+	noError(t, err)
+	lost, kept := im.LostSince(before)
+	if len(lost) != 1 || len(kept) != 2 || lost[0].Addr != victim.Addr || lost[0].Keys < 500 || !strings.Contains(lost[0].Reason, "restarted") {
+		t.Errorf("%+v, %+v", lost, kept)
+	}
+	// What an import that goes on once more has to know: the restarted one has nothing.
+	for _, p := range pipeline.After(kept, im.Processes()) {
+		if p.ID == victim.ID && p.Keys != 0 {
+			t.Errorf("%+v", p)
+		}
+	}
+	_, err = im.Close()
+	noError(t, err)
+}
