@@ -60,6 +60,7 @@ func (f *Feeder) big(e *rdbparse.Entry) error {
 // bring is big for a value that is read through v.
 func (f *Feeder) bring(e *rdbparse.Entry, v *rdbparse.BigValue) error {
 	im := f.im
+	f.value = v
 	if err := im.limit(0, 1); err != nil {
 		return f.unread(err)
 	}

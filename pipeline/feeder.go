@@ -40,6 +40,7 @@ type Feeder struct {
 	encoders *encoders
 
 	scanner *rdbparse.Scanner
+	value   *rdbparse.BigValue // the large one that it is at, or was last
 
 	// Of the large values that carriers were given: how many of them turned out not
 	// to count as met, and the first error that stops the import.

@@ -140,8 +140,8 @@ func (p *Planner) function(code []byte) {
 // would be sent, what would become of it, and the bytes of its record.
 func (p *Planner) Key(sc *rdbparse.Scanner) (slot uint16, _ Fate, size int64) {
 	r, e := &p.result, sc.Entry()
-	p.latest, p.feeder.scanner = nil, sc
 	v := sc.BigValue()
+	p.latest, p.feeder.value = nil, v
 	out, fate := p.decide(e, v)
 	if v != nil && v.Skip() != nil {
 		return 0, fate, 0 // the scanner has the same error

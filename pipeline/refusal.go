@@ -17,7 +17,7 @@ func (f *Feeder) sizeOf(e *rdbparse.Entry) int {
 	if !e.Big {
 		return len(e.Value)
 	}
-	v := f.scanner.BigValue()
+	v := f.value
 	if v.Skip() != nil {
 		return 0 // the scanner has the same error
 	}
