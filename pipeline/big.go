@@ -174,6 +174,9 @@ func (b *bigValue) connect() (err error) {
 	}
 	b.k, err = b.im.linkTo(addr, b.f.db)
 	b.k.peers = b.f.peers
+	if err == nil {
+		b.k.lane.flying.Store(1) // until the link is kept, or ends
+	}
 	return err
 }
 

@@ -41,3 +41,21 @@ func TestBigStopped(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestBigState looks at a master while a large value is on its way to it, and afterwards.
+func TestBigState(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{Standalone: true})
+	opts := pieces(pipeline.ConflictReplace)
+	opts.Rate = 1 << 20
+	r := begin(t, connect(t, lc.URL()), largeOfEach(t, 10_000), opts)
+	await(t, "the master to be busy", func() bool {
+		m := r.im.Snapshot().Masters[0]
+		return m.State == pipeline.MasterOK && m.InFlight > 0
+	})
+	r.im.Stop()
+	res, err := r.end()
+	if m := res.Masters[0]; !errors.Is(err, pipeline.ErrStopped) || m.State != pipeline.MasterDone || m.InFlight != 0 {
+		t.Errorf("%v: %+v", err, m)
+	}
+}
