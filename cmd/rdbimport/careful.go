@@ -28,7 +28,7 @@ func (f *carefulFlags) register(fs *pflag.FlagSet) {
 	fs.Int64Var(&f.rateKeys, "rate-keys", 0, "send `N` keys a second at the most")
 	fs.StringVar(&f.onOOM, "on-oom", "stop", "`POLICY` for a master that is out of memory: stop, or wait until it has some")
 	fs.StringVar(&f.errors, "errors", "", "write one line of JSON to `FILE` for each key that is refused")
-	fs.StringVar(&f.checkpoint, "checkpoint", "", "keep in `FILE` how far it has come; with the same FILE it goes on from there")
+	fs.StringVar(&f.checkpoint, "checkpoint", "", "keep in `FILE` how far it has come; with the same FILE it goes on from there (rdbimport help checkpoints)")
 	fs.StringVar(&f.spool, "spool", "", "for standard input: read ahead into a file in `DIR`, so that its writer is not held up")
 	for name, ex := range map[string]string{
 		"wait-replicas": "1", "rate": "50MB", "rate-keys": "100000", "on-oom": "wait", "errors": "refused.jsonl", "checkpoint": "import.ckpt", "spool": "/var/tmp",

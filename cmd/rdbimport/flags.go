@@ -86,7 +86,7 @@ func (f *importFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.dropTTL, "drop-field-ttl", false, "where the target cannot expire the fields of a hash, let them stay for ever")
 	fs.BoolVar(&f.modules, "allow-modules", false, "send values of modules to Redis 6.0 and older too: they exit without the module")
 	fs.Var(&f.memory, "memory", "budget for everything in flight")
-	fs.Var(&f.big, "big-value", "a value above it is written in pieces into a temporary key, which then gets the name (1 MiB for lists, sets and hashes, 4 MiB for others, if --memory allows)")
+	fs.Var(&f.big, "big-value", "a value above it is written in pieces into a temporary key, which then gets the name (1 MiB for lists, sets and hashes, 4 MiB for others, if --memory allows; rdbimport help large)")
 	fs.Var(&f.connections, "connections", "`N` connections per master; auto is 1, and up to 8 to masters that are far, if that is faster")
 	fs.DurationVar(&f.retry, "retry-timeout", pipeline.DefaultRetryTimeout, "how long a master may accept nothing before the import stops")
 	f.careful.register(fs)
@@ -100,7 +100,7 @@ func (f *importFlags) register(fs *pflag.FlagSet) {
 }
 
 func (o *outputFlags) register(fs *pflag.FlagSet) {
-	fs.BoolVar(&o.json, "json", false, "print one JSON object when it ends")
+	fs.BoolVar(&o.json, "json", false, "print one JSON object when it ends (rdbimport help json)")
 	fs.BoolVar(&o.quiet, "quiet", false, "print nothing but errors and warnings")
 	fs.StringVar(&o.progress, "progress", "auto", "`HOW` progress is shown: auto, bar, log or none")
 	annotate(fs, "progress", "log")

@@ -18,7 +18,7 @@ const (
 		"+cluster|slots +cluster|info +cluster|nodes for an import, " +
 		"%R~* +dump +pexpiretime +pttl +dbsize +scan +info +time +asking +client|no-touch +cluster|slots for verify, leaving out what the server does not know"
 	hintPieces = "for these the user needs ACL SETUSER NAME +exists +rename +renamenx +unlink +watch +multi +exec +pexpireat and the commands of the types, " +
-		"as the README lists them; --big-value 16MB, or more with more --memory, sends larger values in one command"
+		"as rdbimport help permissions lists them; --big-value 16MB, or more with more --memory, sends larger values in one command"
 	hintPassword = "give the password in the environment variable REDISCLI_AUTH, at a prompt (--askpass) or in the target, and the user with --user or in the target"
 	hintCopy     = "copy or save the dump again (redis-cli --rdb FILE); redis-check-rdb FILE looks at it too"
 )

@@ -33,6 +33,25 @@ type inspectSettings struct {
 
 const mostTop = 100_000
 
+const inspectHelp = `inspect reads dumps to their ends, the checksum included, and says what is in
+them: the version, who wrote it and when, the AUX fields, keys by database, type
+and encoding, how many have expired, will within a day, later or never, how
+large they are (percentiles are at most 1/16 too high), the biggest keys,
+functions, scripts, and which modules are needed. Several sources are read one
+after another and summed.
+
+Bytes of a key are those of its record in the dump: expiry, type, name and
+value, as compressed as they are there.
+
+The estimate of --memory is that of the profiler of hdt3213/rdb, which decodes
+every value: some 200,000 keys a second. Keys that have expired are left out.
+What it cannot open is named with its number and bytes: modules, types newer
+than Redis 7.4 and Valkey 9.0, lists that have elements of more than 8 KB (plain
+nodes) between others, damaged values, and values of more than 8 MiB.
+
+Of a damaged dump everything before the fault is shown, and where it is. Ctrl-C
+shows what was seen so far, too.`
+
 const inspectExamples = `  rdbimport inspect dump.rdb
   rdbimport inspect --memory --target redis://10.0.0.1:7001 shard-*.rdb.zst
   rdbimport inspect --keys dump.rdb | jq -r 'select(.bytes > 1e6) | .key'`
@@ -40,10 +59,9 @@ const inspectExamples = `  rdbimport inspect dump.rdb
 func newInspectCommand(s *streams) *cobra.Command {
 	f := &inspectFlags{}
 	cmd := &cobra.Command{
-		Use:   "inspect [flags] SOURCE...",
-		Short: "what is in a dump; no server is needed",
-		Long: `inspect reads dumps to their ends and says what is in them. Several are summed.
-Bytes of keys are those that they take in the dump, name and expiry included.`,
+		Use:     "inspect [flags] SOURCE...",
+		Short:   "what is in a dump; no server is needed",
+		Long:    inspectHelp,
 		Example: inspectExamples,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			set, err := f.settings(cmd.Flags(), args, s)
@@ -55,9 +73,9 @@ Bytes of keys are those that they take in the dump, name and expiry included.`,
 	}
 	fs := cmd.Flags()
 	fs.IntVar(&f.top, "top", 20, "show the `N` biggest keys, and as many rows of other long tables")
-	fs.BoolVar(&f.slots, "slots", false, "count by slot")
-	fs.BoolVar(&f.prefix, "prefix", false, "count by what stands before the first ':' of a key")
-	fs.BoolVar(&f.memory, "memory", false, "estimate the memory that the keys will take; this takes much longer")
+	fs.BoolVar(&f.slots, "slots", false, "count by hash slot: a table of the fullest, with --json all")
+	fs.BoolVar(&f.prefix, "prefix", false, "count by what stands before the first ':' of a key, the heaviest first; some 10,000 are held, the lightest beyond that are summed up")
+	fs.BoolVar(&f.memory, "memory", false, "estimate the memory that the keys will take, by master with --target; this takes much longer")
 	fs.BoolVar(&f.listKeys, "keys", false, "print one JSON object a line for each key, and nothing else")
 	fs.StringVar(&f.target, "target", "", "count by the masters of `TARGET`, which is only asked who owns which slots")
 	fs.BoolVar(&f.anyVersion, "any-version", false, "read a dump of an unknown version as far as its types are known")

@@ -15,21 +15,18 @@ import (
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
 )
 
-// readmeRights returns the commands that README.md says a user needs: the first
+// listedRights returns the commands that the help says a user needs: the first
 // list that has the one command and not the other.
-func readmeRights(t *testing.T, with, without string) []string {
+func listedRights(t *testing.T, with, without string) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, found := range regexp.MustCompile("`(\\+[a-z+| -]+)`").FindAllSubmatch(text, -1) {
-		list := strings.Fields(string(found[1]))
+	text, _ := topic("permissions")
+	for _, found := range regexp.MustCompile(`(?m)^  (\+\S+(?: \+\S+)*)`).FindAllStringSubmatch(text, -1) {
+		list := strings.Fields(found[1])
 		if len(list) > 1 && slices.Contains(list, with) && !slices.Contains(list, without) {
 			return list
 		}
 	}
-	t.Fatalf("README.md lists no rights with %s", with)
+	t.Fatalf("the help lists no rights with %s", with)
 	return nil
 }
 
@@ -123,7 +120,7 @@ func startRightsTarget(t *testing.T, server string) *rightsTarget {
 	return &rightsTarget{c, t, server, dump}
 }
 
-// TestRights: the rights that README.md lists are enough, for every policy, and
+// TestRights: the rights that rdbimport help permissions lists are enough, for every policy, and
 // a user that lacks one is told which.
 func TestRights(t *testing.T) {
 	for _, server := range []string{"redis-6.0", defaultServer, "redis-8.0", "valkey-8.1", "valkey-9.1"} {
@@ -151,7 +148,7 @@ func (c *rightsTarget) check(t *testing.T, keys string, rights []string, cases [
 	t.Helper()
 	for _, l := range cases {
 		if l.right != "" && !slices.Contains(rights, l.right) {
-			t.Errorf("README.md does not list %s", l.right)
+			t.Errorf("the help does not list %s", l.right)
 		}
 		c.allow(keys, slices.DeleteFunc(slices.Clone(rights), func(r string) bool { return r == l.right }))
 		code, _, stderr := c.run(strings.Fields(l.args)...)
@@ -176,7 +173,7 @@ func (c *rightsTarget) ttlRight() string {
 }
 
 func (c *rightsTarget) imports(t *testing.T) {
-	rights := readmeRights(t, "+restore", "+scan")
+	rights := listedRights(t, "+restore", "+scan")
 	ttl := c.ttlRight()
 	c.empty()
 	cases := []lack{
@@ -208,7 +205,7 @@ func (c *rightsTarget) imports(t *testing.T) {
 // patterns: keys outside the user's patterns are refused and counted, and a dry run
 // knows which.
 func (c *rightsTarget) patterns(t *testing.T) {
-	rights := readmeRights(t, "+restore", "+scan")
+	rights := listedRights(t, "+restore", "+scan")
 	c.allow("~app:*", rights)
 	for _, policy := range []string{"fail", "skip", "replace"} {
 		for _, again := range []bool{false, true} {
@@ -256,11 +253,11 @@ func (c *rightsTarget) pieces(t *testing.T) {
 	if err := os.WriteFile(c.dump, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	rights := slices.Concat(readmeRights(t, "+restore", "+scan"), readmeRights(t, "+renamenx", "+set"), readmeRights(t, "+sadd", "+set"), readmeRights(t, "+hset", "+set"))
+	rights := slices.Concat(listedRights(t, "+restore", "+scan"), listedRights(t, "+renamenx", "+set"), listedRights(t, "+sadd", "+set"), listedRights(t, "+hset", "+set"))
 	for _, policy := range []string{"skip", "replace"} {
 		for _, right := range []string{"", "+exists", "+renamenx", "+rename", "+watch", "+multi", "+unlink", "+pexpireat", "+sadd", "+scard", "+hset", "+hlen"} {
 			if right != "" && !slices.Contains(rights, right) {
-				t.Errorf("README.md does not list %s", right)
+				t.Errorf("the help does not list %s", right)
 			}
 			c.empty()
 			c.allow("~app:*", slices.DeleteFunc(slices.Clone(rights), func(r string) bool { return r == right }))
@@ -318,11 +315,11 @@ func (c *rightsTarget) keys(t *testing.T) (sum int64) {
 
 func (c *rightsTarget) verifies(t *testing.T) {
 	c.empty()
-	c.allow("~*", readmeRights(t, "+restore", "+scan"))
+	c.allow("~*", listedRights(t, "+restore", "+scan"))
 	if code, _, stderr := c.run(); code != exitOK {
 		t.Fatal(stderr)
 	}
-	rights, quiet := readmeRights(t, "+scan", "+restore"), ""
+	rights, quiet := listedRights(t, "+scan", "+restore"), ""
 	if c.ttlRight() == "+pttl" || !c.Version().AtLeast(7, 2) {
 		quiet = "no client no-touch"
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -85,7 +86,7 @@ func newRootCommand(s *streams) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	plain := root.UsageTemplate()
-	root.SetUsageTemplate(plain + exitHelp)
+	root.SetUsageTemplate(plain + "\nrdbimport help TOPIC tells more of " + strings.Join(topics(), ", ") + "\n" + exitHelp)
 	root.SetVersionTemplate("rdbimport {{.Version}}\n")
 	flags.register(root.Flags())
 	root.Flags().SortFlags = false
@@ -99,15 +100,22 @@ func newRootCommand(s *streams) *cobra.Command {
 	return root
 }
 
-// newHelpCommand returns the command that prints the help of another.
+// newHelpCommand returns the command that prints the help of another, or a topic.
 func newHelpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "the help of a command",
-		RunE: func(_ *cobra.Command, args []string) error {
+		Use:   "help [COMMAND | TOPIC]",
+		Short: "the help of a command, or more about a topic (below)",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				if text, ok := topic(args[0]); ok {
+					_, err := fmt.Fprint(cmd.OutOrStdout(), text)
+					return err
+				}
+			}
 			c, rest, err := root.Find(args)
 			if err != nil || c == root && len(rest) > 0 {
-				return &usageError{fmt.Sprintf("there is no command %q", args[0]), "the commands are bench, demo, inspect and verify; an import needs none"}
+				return &usageError{fmt.Sprintf("there is no help for %q", args[0]),
+					"the commands are bench, demo, inspect and verify (an import needs none), the topics " + strings.Join(topics(), ", ")}
 			}
 			c.InitDefaultHelpFlag()
 			return c.Help()

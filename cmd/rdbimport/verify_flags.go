@@ -13,16 +13,27 @@ import (
 )
 
 const verifyHelp = `verify reads the dump again and compares every key with what the target holds:
-its value and its expiry. Nothing is written to the target.
+its value (DUMP) and its expiry. Nothing is written to the target.
 
 Values are the same if they mean the same, whatever their encoding: sets and
 hashes have no order, lists have one, scores count to the last bit, streams with
-their groups and pending entries, hashes with the expiry of their fields. A key
-that has expired meanwhile is no difference. One that is on the target and not
-in the dump is.
+their groups and pending entries, hashes with the expiry of their fields. So one
+that was converted for an older server is the same, and a hash that lost the
+expiry of its fields (--drop-field-ttl) is not. Values of more than 4 MiB (1/16
+of --memory if that is less) are compared by ranges, and take no memory; of a
+stream's consumers then only what they hold.
+
+A key that has expired meanwhile is no difference. One that is on the target and
+not in the dump is: DBSIZE of all masters less the keys found, or, with --extra,
+each by its name. A key twice in the sources (--merge-dbs) makes that count too
+low. A key that the user may not read, or whose value cannot be opened, is
+unreadable, and counted apart. Function libraries have to be on every master
+with the dump's code; scripts of EVAL, which servers keep only until they
+restart, are not looked for.
 
 It reads with CLIENT NO-TOUCH ON where the server has that (Redis 7.2, Valkey);
-elsewhere reading resets the idle times of the keys.`
+elsewhere reading resets the idle times of the keys, and it says so. If the
+target is written to meanwhile, it says how many writes there were at least.`
 
 // verifyFlags are the flags of a comparison as they were written.
 type verifyFlags struct {
@@ -66,8 +77,8 @@ func newVerifyCommand(s *streams) *cobra.Command {
 
 func (f *verifyFlags) registerVerify(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.tolerance, "ttl-tolerance", defaultTolerance, "by how much an expiry may be off; 0 is not at all (before Redis 7.0 it is 1.5s at least)")
-	fs.Var(&f.sample, "sample", "compare the keys of so many of the slots only")
-	fs.BoolVar(&f.extra, "extra", false, "list the keys that only the target has, by SCAN; half of --memory then holds hashes of the dump's keys")
+	fs.Var(&f.sample, "sample", "compare the keys of so many of the slots only, spread evenly and always the same; extra keys are then not counted, but --extra lists them")
+	fs.BoolVar(&f.extra, "extra", false, "list the keys that only the target has, by SCAN; half of --memory then holds hashes of the dump's keys (64MiB is enough for 2.8 million; of more it says so, and counts only)")
 	fs.StringVar(&f.report, "report", "", "`FILE` to write every difference to, one JSON object a line")
 	fs.IntVar(&f.db, "db", 0, "compare database `N` of the dump only")
 	fs.BoolVar(&f.mergeDBs, "merge-dbs", false, "the keys of all databases were put into one")
