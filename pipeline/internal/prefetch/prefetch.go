@@ -9,7 +9,7 @@ package prefetch
 
 import "unsafe"
 
-// Ahead says that the 256 bytes from 64 behind buf on will be written, and the 64 of
+// Ahead says that the 512 bytes from 64 behind buf on will be written, and the 64 of
 // a list of commands from 64 behind cmds on: what comes before is at hand. It reads
 // and writes nothing, so any address will do: the memory need not be there.
 func Ahead(buf, cmds unsafe.Pointer) { ahead(buf, cmds) }
