@@ -216,7 +216,7 @@ func (f *Feeder) notConverted(e *rdbparse.Entry, plan element.Action, err error)
 	case errors.Is(err, element.ErrFieldExpiry) && plan.FieldExpiry:
 		f.refuse(e, fmt.Sprintf("its fields expire, and %s cannot keep that (--drop-field-ttl keeps the fields for ever)", f.im.target.oldest))
 	case errors.Is(err, element.ErrFieldExpiry):
-		f.refuse(e, fmt.Sprintf("its fields expire later than %s can hold", f.im.target.oldest))
+		f.refuse(e, f.im.target.tooLate())
 	case errors.Is(err, element.ErrDamaged):
 		return f.damaged(e, err)
 	default:
