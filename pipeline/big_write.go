@@ -28,12 +28,13 @@ func splits(t *rdbparse.TypeInfo) bool {
 // count RESTORE would bring along, as it stands in the dump; any other by SET.
 func (b *bigValue) writeString() error {
 	r := element.OfBig(b.v, b.im.held)
+	packed := b.compressed()
 	if !r.Next() {
 		return &sourceError{r.Err()}
 	}
 	el := r.Element()
 	size := max(el.Long, int64(len(el.Value)))
-	if b.restoresString(size) && b.v.Rewind() == nil {
+	if b.restoresString(size, packed) && b.v.Rewind() == nil {
 		raw, _ := b.v.Announced()
 		return b.restore(b.e, raw, b.v.Copy)
 	}
@@ -59,12 +60,20 @@ func (b *bigValue) writeString() error {
 	return b.commit()
 }
 
+// compressed reports whether the string of which the first byte comes next stands in
+// the dump compressed.
+func (b *bigValue) compressed() bool {
+	w := b.v.Window()
+	return w.Need(1) && w.Buffered()[0] == lzfString
+}
+
 // restoresString reports whether a string of so many bytes is sent as it stands in the
-// dump.
-func (b *bigValue) restoresString(size int64) bool {
+// dump. A server that exits on a value that it cannot load gets no compressed one: what
+// is wrong with that shows only where it is decompressed.
+func (b *bigValue) restoresString(size int64, compressed bool) bool {
 	raw, known := b.v.Announced()
 	return known && size <= wholeString && b.payloadSize(raw) <= int64(b.im.target.maxCommand) &&
-		b.asIs() == nil
+		!(compressed && killsServer(b.im.target.version)) && b.asIs() == nil
 }
 
 // reading gives the parts of the present element of r, and tells errors of the

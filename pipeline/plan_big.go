@@ -52,13 +52,14 @@ func (p *Planner) decideBig(e *rdbparse.Entry, v *rdbparse.BigValue) (*rdbparse.
 // whether it would be written so, and why it would be refused.
 func (b *bigValue) foretell() (pieces bool, reason string, err error) {
 	w := pieceWriter{b: b, r: element.OfBig(b.v, b.im.held)}
+	packed := b.e.Type.Kind == rdbparse.KindString && b.compressed()
 	pieces = true
 	parts := 0
 	for w.r.Next() {
 		el := w.r.Element()
 		if el.Kind == element.Text {
 			size := max(el.Long, int64(len(el.Value)))
-			if pieces = !b.restoresString(size); pieces && size > int64(b.im.target.maxCommand) {
+			if pieces = !b.restoresString(size, packed); pieces && size > int64(b.im.target.maxCommand) {
 				return pieces, b.tooLarge(), nil
 			}
 		}
