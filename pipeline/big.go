@@ -37,6 +37,7 @@ type bigValue struct {
 	lastCard  int64 // of the last of them
 	broken    int   // connections that broke while they were at it
 	waited    int   // times that its slot was on its way to another master
+	late      bool  // one of its fields expires later than HPEXPIREAT takes
 	alone     bool  // it may hold more than Importer.held, as no other value does
 	detour    detour
 }
@@ -211,6 +212,8 @@ func (b *bigValue) write() error {
 	switch {
 	case b.e.Type.Kind == rdbparse.KindString:
 		return b.writeString()
+	case b.late:
+		return b.writeLate()
 	case splits(b.e.Type):
 		if err := b.writePieces(); err != nil {
 			return err

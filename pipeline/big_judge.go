@@ -44,6 +44,9 @@ func (b *bigValue) judge(err error) (again bool, _ error) {
 		return false, nil
 	case errors.Is(err, errVanished), errors.Is(err, errTaken):
 		return true, nil
+	case errors.Is(err, errLateField):
+		b.late = true
+		return true, nil
 	case errors.As(err, &source):
 		return false, b.unreadable(source.err)
 	case errors.As(err, &refused):

@@ -28,16 +28,15 @@ func splits(t *rdbparse.TypeInfo) bool {
 // count RESTORE would bring along, as it stands in the dump; any other by SET.
 func (b *bigValue) writeString() error {
 	r := element.OfBig(b.v, b.im.held)
+	packed := b.compressed()
 	if !r.Next() {
 		return &sourceError{r.Err()}
 	}
 	el := r.Element()
 	size := max(el.Long, int64(len(el.Value)))
-	raw, known := b.v.Announced()
-	if known && size <= wholeString && b.payloadSize(raw) <= int64(b.im.target.maxCommand) && b.asIs() == nil {
-		if b.v.Rewind() == nil {
-			return b.restore(raw)
-		}
+	if b.restoresString(size, packed) && b.v.Rewind() == nil {
+		raw, _ := b.v.Announced()
+		return b.restore(b.e, raw, b.v.Copy)
 	}
 	if size > int64(b.im.target.maxCommand) {
 		return &refusedError{b.tooLarge()}
@@ -59,6 +58,22 @@ func (b *bigValue) writeString() error {
 	}
 	b.parts = size
 	return b.commit()
+}
+
+// compressed reports whether the string of which the first byte comes next stands in
+// the dump compressed.
+func (b *bigValue) compressed() bool {
+	w := b.v.Window()
+	return w.Need(1) && w.Buffered()[0] == lzfString
+}
+
+// restoresString reports whether a string of so many bytes is sent as it stands in the
+// dump. A server that exits on a value that it cannot load gets no compressed one: what
+// is wrong with that shows only where it is decompressed.
+func (b *bigValue) restoresString(size int64, compressed bool) bool {
+	raw, known := b.v.Announced()
+	return known && size <= wholeString && b.payloadSize(raw) <= int64(b.im.target.maxCommand) &&
+		!(compressed && killsServer(b.im.target.version)) && b.asIs() == nil
 }
 
 // reading gives the parts of the present element of r, and tells errors of the
@@ -117,11 +132,12 @@ func (b *bigValue) writeWhole() error {
 	if b.payloadSize(raw) > int64(b.im.target.maxCommand) {
 		return &refusedError{b.tooLarge()}
 	}
-	return b.restore(raw)
+	return b.restore(b.e, raw, b.v.Copy)
 }
 
-// restore streams the value, of raw bytes in the dump, as one RESTORE.
-func (b *bigValue) restore(raw int64) error {
+// restore streams the value as one RESTORE. e says what it is, and value gives its raw
+// bytes.
+func (b *bigValue) restore(e *rdbparse.Entry, raw int64, value stream) error {
 	im, k, d := b.im, b.k, b.im.dialect
 	ttl := int64(0)
 	if b.e.Expires {
@@ -148,7 +164,7 @@ func (b *bigValue) restore(raw int64) error {
 	}
 	err := k.long(b.payloadSize(raw), func(yield func(p []byte) error) error {
 		var failed error
-		err := rdbparse.CopyPayload(b.e, b.v, func(p []byte) error {
+		err := rdbparse.CopyPayload(e, value, func(p []byte) error {
 			failed = yield(p)
 			return failed
 		})
@@ -396,6 +412,8 @@ func (w *pieceWriter) expiry(el *element.Element) (keep bool, err error) {
 	case el.ExpireAt <= b.im.clock.now.Load():
 		w.faded++
 		return false, nil
+	case b.im.target.fieldExpiry && el.ExpireAt > b.im.target.latestField:
+		return false, errLateField
 	case b.im.target.fieldExpiry:
 	case b.im.opts.DropFieldTTL:
 		return true, nil

@@ -132,8 +132,17 @@ func hasLargeListpack(e *rdbparse.Entry) bool {
 // maxKept is the most bytes of a buffer that are kept for the next value.
 const maxKept = 1 << 20
 
+// errInPieces says that a value arrives only if it is written in pieces.
+var errInPieces = errors.New("the value has to be written in pieces")
+
+// inPieces writes a value in pieces that is held.
+func (f *Feeder) inPieces(e *rdbparse.Entry) error {
+	f.flush() // nothing waits for this one
+	return f.bring(rdbparse.AsBig(e))
+}
+
 // convert makes of e an entry that the target can read. It returns nil if there
-// is none: e is then counted.
+// is none: e is then counted, unless the error is errInPieces.
 func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 	im := f.im
 	now := im.clock.now.Load()
@@ -168,8 +177,8 @@ func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 	case err != nil:
 		return nil, f.notConverted(e, plan, err)
 	case plan.Verb == element.Refuse:
-		if im.target.backs == 0 && e.Type.Kind == rdbparse.KindStream {
-			plan.Reason += " (--big-value 16KB writes it in pieces, which arrive)"
+		if plan.InPieces {
+			return nil, errInPieces
 		}
 		f.refuse(e, plan.Reason)
 		return nil, nil
@@ -207,7 +216,7 @@ func (f *Feeder) notConverted(e *rdbparse.Entry, plan element.Action, err error)
 	case errors.Is(err, element.ErrFieldExpiry) && plan.FieldExpiry:
 		f.refuse(e, fmt.Sprintf("its fields expire, and %s cannot keep that (--drop-field-ttl keeps the fields for ever)", f.im.target.oldest))
 	case errors.Is(err, element.ErrFieldExpiry):
-		f.refuse(e, fmt.Sprintf("its fields expire later than %s can hold", f.im.target.oldest))
+		f.refuse(e, f.im.target.tooLate())
 	case errors.Is(err, element.ErrDamaged):
 		return f.damaged(e, err)
 	default:

@@ -234,6 +234,9 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 		var err error
 		from = e
 		if e, err = f.convert(e); e == nil {
+			if err == errInPieces {
+				return f.inPieces(from)
+			}
 			return err
 		}
 	}

@@ -3,10 +3,13 @@ package pipeline_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rdbimport/rdbimport/bench/dataset"
 	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
 )
 
@@ -167,4 +170,53 @@ func strictDump(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return buf.Bytes()
+}
+
+// TestOldServerBigStrings expects a large compressed string to reach a Redis 6.0 only if it
+// can be decompressed: the server takes one that gives less than it says, and what lay in
+// its memory with it, and exits on others.
+func TestOldServerBigStrings(t *testing.T) {
+	t.Parallel()
+	s := matrixServerNamed(t, "redis-6.0")
+	lc := s.run(t, true)
+	c, client := connect(t, lc.URL()), lc.Nodes()[0].Client()
+	plain := strings.Repeat("what compresses well, ", 20_000)
+	whole := dataset.AppendLZFString(nil, []byte(plain))
+	short, nowhere := bytes.Clone(whole), bytes.Clone(whole)
+	short[7]++                        // the lowest byte of the length that it says
+	copy(nowhere[8:], "\xe0\xff\xff") // the first thing is a reference
+	dump := written(t, "REDIS0009", func(w *dataset.Writer) {
+		w.SelectDB(0)
+		w.ExpireMs(future)
+		w.Key(dataset.TypeString, []byte("whole"), whole)
+		w.Key(dataset.TypeString, []byte("shorter than it says"), short)
+		w.Key(dataset.TypeString, []byte("from nowhere"), nowhere)
+		w.Key(dataset.TypeString, []byte("plain"), dataset.AppendRawString(nil, plain))
+	})
+	opts := pieces(pipeline.ConflictFail)
+	opts.Memory, opts.SkipDamaged = small, true
+	plan := plansBig(t, c, dump, opts)
+	if plan.Refused.Keys != 2 || plan.Sent().Keys != 2 || !slices.Contains(plan.InPieces.Kinds, rdbparse.KindString) {
+		t.Errorf("%+v", plan)
+	}
+	for _, through := range []string{"a file", "a pipe"} {
+		s.empty(t, lc, false)
+		var res pipeline.Result
+		var err error
+		if through == "a file" {
+			res, err = bigImports(t, c, dump, opts)
+		} else {
+			res, err = spooledImport(t, lc, dump, opts, true)
+		}
+		if err != nil || res.Restored != 2 || res.Failed != 2 || len(res.Errors) != 1 || !strings.HasPrefix(res.Errors[0].Reason, pipeline.DamagedReason) {
+			t.Errorf("%s: %v, %+v", through, err, res)
+		}
+		if keys := client.Keys(t.Context(), "*").Val(); len(keys) != 2 || client.Get(t.Context(), "whole").Val() != plain || client.Get(t.Context(), "plain").Val() != plain {
+			t.Errorf("%s: %q", through, keys)
+		}
+		if at := client.PTTL(t.Context(), "whole").Val(); at <= 0 {
+			t.Errorf("%s: %v to live", through, at)
+		}
+		noTemporary(t, lc)
+	}
 }

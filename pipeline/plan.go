@@ -198,6 +198,10 @@ func (p *Planner) decide(e *rdbparse.Entry, big *rdbparse.BigValue) (*rdbparse.E
 	if im.target.needsCare(e) {
 		before := f.counts
 		if out, err = f.convert(e); out == nil {
+			if err == errInPieces {
+				e, f.value = rdbparse.AsBig(e)
+				return p.decideBig(e, f.value)
+			}
 			return nil, p.unsent(before, err)
 		}
 	}

@@ -19,9 +19,7 @@ func (p *Planner) decideBig(e *rdbparse.Entry, v *rdbparse.BigValue) (*rdbparse.
 	reason, err, pieces := "", error(nil), false
 	switch {
 	case e.Type.Kind == rdbparse.KindString, splits(e.Type):
-		raw, known := v.Announced()
-		pieces = e.Type.Kind != rdbparse.KindString || !known || raw > wholeString
-		reason, err = b.foretell()
+		pieces, reason, err = b.foretell()
 	default:
 		if refused := b.asIs(); refused != nil {
 			reason = refused.Error()
@@ -50,23 +48,32 @@ func (p *Planner) decideBig(e *rdbparse.Entry, v *rdbparse.BigValue) (*rdbparse.
 	return e, FateAsIs
 }
 
-// foretell reads the elements of a value as writing it in pieces would, and
-// returns why it would be refused.
-func (b *bigValue) foretell() (reason string, err error) {
+// foretell reads the elements of a value as writing it in pieces would. It returns
+// whether it would be written so, and why it would be refused.
+func (b *bigValue) foretell() (pieces bool, reason string, err error) {
 	w := pieceWriter{b: b, r: element.OfBig(b.v, b.im.held)}
+	packed := b.e.Type.Kind == rdbparse.KindString && b.compressed()
+	pieces = true
 	parts := 0
 	for w.r.Next() {
 		el := w.r.Element()
-		if size := max(el.Long, int64(len(el.Value))); el.Kind == element.Text && size > int64(b.im.target.maxCommand) {
-			return b.tooLarge(), nil
+		if el.Kind == element.Text {
+			size := max(el.Long, int64(len(el.Value)))
+			if pieces = !b.restoresString(size, packed); pieces && size > int64(b.im.target.maxCommand) {
+				return pieces, b.tooLarge(), nil
+			}
 		}
 		if el.Long > 0 && w.r.Parts(nil) != nil { // what is passed over is not decompressed
 			break
 		}
 		if el.Kind == element.Field && el.ExpireAt != 0 {
 			keep, err := w.expiry(el)
+			if errors.Is(err, errLateField) {
+				reason, err = b.foretellLate()
+				return false, reason, err
+			}
 			if err != nil {
-				return err.Error(), nil
+				return pieces, err.Error(), nil
 			}
 			w.expiring, w.names = w.expiring[:0], w.names[:0]
 			if !keep {
@@ -77,9 +84,19 @@ func (b *bigValue) foretell() (reason string, err error) {
 	}
 	b.faded = w.faded
 	if parts == 0 && w.r.Err() == nil {
-		return "", errNothing
+		return pieces, "", errNothing
 	}
-	return "", w.r.Err()
+	return pieces, "", w.r.Err()
+}
+
+// foretellLate is foretell for a hash that is sent as a whole.
+func (b *bigValue) foretellLate() (reason string, err error) {
+	var refused *refusedError
+	_, err = b.measureLate()
+	if errors.As(err, &refused) {
+		return refused.reason, nil
+	}
+	return "", err
 }
 
 // tooLongPart says that a part of a value is longer than what is held.

@@ -180,6 +180,7 @@ func (im *Importer) setTarget(servers []slotter.Server) {
 type commands struct {
 	unlink, hset   string // UNLINK and HSET of many, or DEL and HMSET before Redis 4.0
 	fieldExpiry    bool   // HPEXPIREAT, HPEXPIRETIME: Redis 7.4, Valkey 9.0
+	latestField    int64  // that HPEXPIREAT takes, in ms
 	streamIDs      bool   // ENTRIESREAD, ENTRIESADDED, MINID: Redis 7.0
 	createConsumer bool   // XGROUP CREATECONSUMER: Redis 6.2
 	manyAtOnce     bool   // SMISMEMBER, ZMSCORE: Redis 6.2
@@ -192,9 +193,9 @@ func commandsOf(s slotter.Server) commands {
 		c.unlink, c.hset = "DEL", "HMSET"
 	}
 	if v := serverVersion(s); v.Valkey {
-		c.fieldExpiry = v.Version >= 900
+		c.fieldExpiry, c.latestField = v.Version >= 900, math.MaxInt64
 	} else {
-		c.fieldExpiry = v.Version >= 704
+		c.fieldExpiry, c.latestField = v.Version >= 704, 1<<46-1 // RESTORE takes 48 bits
 	}
 	return c
 }

@@ -6,10 +6,10 @@ import (
 	"github.com/rdbimport/rdbimport/rdbparse/internal/crc64"
 )
 
-// CopyPayload gives f the argument of RESTORE for the big value v of e, as
-// AppendPayload makes it, piece by piece: borrowed, valid until f returns. Errors
-// are those of BigValue.Copy.
-func CopyPayload(e *Entry, v *BigValue, f func(p []byte) error) error {
+// CopyPayload gives f the argument of RESTORE for e, as AppendPayload makes it, piece by
+// piece: borrowed, valid until f returns. The bytes of the value are those that value
+// gives, as BigValue.Copy does; errors are its own.
+func CopyPayload(e *Entry, value func(f func(p []byte) error) error, f func(p []byte) error) error {
 	version := e.Type.Version
 	head := make([]byte, 0, len(e.Meta)+1)
 	if e.Meta != nil {
@@ -21,7 +21,7 @@ func CopyPayload(e *Entry, v *BigValue, f func(p []byte) error) error {
 	if err := f(head); err != nil {
 		return err
 	}
-	err := v.Copy(func(p []byte) error {
+	err := value(func(p []byte) error {
 		sum = crc64.Update(sum, p)
 		return f(p)
 	})

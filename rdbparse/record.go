@@ -128,6 +128,7 @@ func (s *Scanner) emitText(r Record, at int64, name, value []byte) bool {
 const (
 	maxAux  = 1 << 20  // bytes of a name, and of a value: a longer one is passed over
 	maxCode = 32 << 20 // bytes of a script or function library
+	maxMeta = 4 << 20  // bytes of the metadata of a key
 )
 
 // aux reads a name and its value. A value that is too long for anything but a script
@@ -234,10 +235,12 @@ func ModuleName(value []byte) string {
 func (s *Scanner) keyMeta() {
 	w := s.w
 	w.Mark()
+	w.SetLimit(maxMeta)
 	for n := w.Len(); n > 0 && w.Err() == nil; n-- {
 		w.Skip(4)
 		w.SkipModuleItems()
 	}
+	w.SetLimit(0)
 	if w.Err() == nil {
 		s.metaBuf = append(append(s.metaBuf[:0], opKeyMeta), w.Since(0, w.Pos())...)
 		s.prefix.meta = s.metaBuf

@@ -34,6 +34,7 @@ func TestTextsMemory(t *testing.T) {
 		"plain AUX":            {cat(250, "name", 0x80, 0, 0x80, 0, 0, zeros(8<<20), 0, "k", "v"), nil},
 		"script":               {cat(250, "lua", lzfText(n, whole)), rdbparse.ErrCorrupt},
 		"library":              {cat(245, lzfText(n, whole)), rdbparse.ErrCorrupt},
+		"metadata":             {cat(243, 1, zeros(4), 5, 0x80, 4, 0, 0, 0, zeros(64<<20), 0, 0, "k", "v"), rdbparse.ErrCorrupt},
 		"old library":          {cat(246, "old", "LUA", 0, lzfText(n, whole)), rdbparse.ErrCorrupt},
 	} {
 		d := dump("REDIS0011", tt.body)

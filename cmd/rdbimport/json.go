@@ -18,7 +18,7 @@ type jsonSummary struct {
 	KeysFiltered     int64        `json:"keys_filtered"`
 	KeysFailed       int64        `json:"keys_failed"`
 	KeysUnsettled    int64        `json:"keys_unsettled"`
-	KeysBig          int64        `json:"keys_big"`     // of those read: values larger than --big-value
+	KeysBig          int64        `json:"keys_big"`     // of those read: values larger than --big-value, or written in pieces
 	KeysBefore       int64        `json:"keys_before"`  // settled by earlier runs, not in keys_read
 	KeysEvicted      int64        `json:"keys_evicted"` // by the target, by whatever cause
 	BytesRead        int64        `json:"bytes_read"`   // of the sources

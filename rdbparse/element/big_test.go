@@ -395,5 +395,8 @@ func FuzzBig(f *testing.F) {
 			}
 		}
 		checkBig(t, v.Type.Name, data, 1<<rnd.IntN(12), rnd.IntN(4), rnd)
+		if v.Type.Kind == rdbparse.KindHash {
+			checkBigHash(t, data, 1<<rnd.IntN(12), rnd.IntN(4))
+		}
 	})
 }

@@ -1,6 +1,7 @@
 package element
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 
@@ -157,7 +158,7 @@ func (r *Reader) parseScore(text []byte) float64 {
 		return 0
 	}
 	score, err := strconv.ParseFloat(string(text), 64)
-	if err != nil {
+	if err != nil || bytes.IndexByte(text, '_') >= 0 { // Go reads 1_000, servers do not
 		r.damaged("score %q", text)
 		return 0
 	}

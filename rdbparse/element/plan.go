@@ -52,6 +52,8 @@ type Action struct {
 	// get; 0 to leave them.
 	Back   BackLengths
 	Reason string // for Refuse
+	// InPieces tells of Refuse that the elements can be written by commands.
+	InPieces bool
 }
 
 // A conversion is a row of the table of what a type can be rewritten to, the best
@@ -134,7 +136,7 @@ func rewriting(t rdbparse.Type, s ServerVersion, good func(rdbparse.Type) bool) 
 // such a value is rewritten to an encoding without listpacks, a stream with back
 // lengths of the other kind. want is the kind that the server expects,
 // s.BackLengths() unless something better is known; 0 is that several servers do not
-// agree, and refuses such a stream, since streams have no other encoding.
+// agree, and refuses such a stream but in pieces, since streams have no other encoding.
 func PlanValue(v Value, s ServerVersion, want BackLengths) (Action, error) {
 	plan := Plan(v.Type, s)
 	if plan.Verb == Refuse || !HasListpack(plan.To) {
@@ -145,7 +147,7 @@ func PlanValue(v Value, s ServerVersion, want BackLengths) (Action, error) {
 	case err != nil || found&^want == 0:
 		return plan, err
 	case v.Type.Kind == rdbparse.KindStream && want == 0:
-		return Action{Verb: Refuse, Reason: "not every master would read the listpacks of this stream as they are meant"}, nil
+		return Action{Verb: Refuse, InPieces: true, Reason: "not every master would read the listpacks of this stream as they are meant"}, nil
 	case v.Type.Kind == rdbparse.KindStream:
 		return Action{Verb: Rewrite, To: plan.To, Back: want}, nil
 	}

@@ -177,6 +177,7 @@ func TestDamagedValues(t *testing.T) {
 	for name, v := range map[string]element.Value{
 		"score NaN in bits":     value(rdbparse.TypeZSet2, join(lens(1), str("a"), f64(math.NaN()))),
 		"score NaN, old":        value(rdbparse.TypeZSet, join(lens(1), str("a"), []byte{253})),
+		"score with underscore": value(rdbparse.TypeZSet, join(lens(1), str("a"), str("1_0"))),
 		"score NaN as text":     value(rdbparse.TypeZSet, join(lens(1), str("a"), str("nan"))),
 		"score NaN in listpack": value(rdbparse.TypeZSetListpack, str(listpack(text("a"), text("nan")))),
 		"score no number":       value(rdbparse.TypeZSetListpack, str(listpack(text("a"), text("1x")))),
