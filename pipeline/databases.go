@@ -58,6 +58,11 @@ func (f *Feeder) changeDB(e *rdbparse.Entry) error {
 	if err != nil {
 		return err
 	}
+	if im := f.im; f.db != p.db {
+		if err := im.databases.find(im.reading, im.cluster, im.routes.Load().masters, p.db); err != nil {
+			return fmt.Errorf("key %q: %w", e.Key, err)
+		}
+	}
 	f.form.prefix = append(f.form.prefix[:0], p.prefix...)
 	if f.db != p.db {
 		f.Flush()

@@ -70,7 +70,8 @@ type Importer struct {
 	temporary []TemporaryKey // guarded by mu
 	discarded []TemporaryKey // guarded by mu
 	// onlyDB is the database of the dumps where the target has room for one.
-	onlyDB claim
+	onlyDB    claim
+	databases knownDatabases
 
 	// ctx ends everything, stop only the reading of sources. caller is what New was
 	// given: when that ends, somebody waits for everything to end.

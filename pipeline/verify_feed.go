@@ -11,15 +11,17 @@ import (
 
 // verifyFeed is where the goroutine that calls Check stands.
 type verifyFeed struct {
-	source  databases
-	only    claim
-	db      uint32 // on the target
-	prefix  []byte
-	routes  *routes
-	lanes   map[place]*verifyLane
-	turn    int
-	filling []*verifyBatch // by master, nil if none
-	met     int64          // keys of this source
+	source databases
+	only   claim
+	db     uint32 // on the target
+
+	databases knownDatabases
+	prefix    []byte
+	routes    *routes
+	lanes     map[place]*verifyLane
+	turn      int
+	filling   []*verifyBatch // by master, nil if none
+	met       int64          // keys of this source
 }
 
 func (f *verifyFeed) init(v *Verifier) {
@@ -144,6 +146,9 @@ func (v *Verifier) checkKey(sc *rdbparse.Scanner) error {
 			return err
 		}
 		if p.db != f.db {
+			if err := f.databases.find(v.ctx, v.cluster, v.routes.Load().masters, p.db); err != nil {
+				return fmt.Errorf("key %q: %w", e.Key, err)
+			}
 			v.Flush()
 		}
 		f.db, f.prefix = p.db, append(f.prefix[:0], p.prefix...)
