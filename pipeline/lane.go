@@ -153,6 +153,7 @@ func (l *lane) serve(conn net.Conn, b *batch) {
 	}
 	close(c.written)
 	<-c.broken
+	c.replies.drop()
 	_ = conn.Close()
 	if l.im.ctx.Err() == nil {
 		l.im.stats.reconnects.Add(1)

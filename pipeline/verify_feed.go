@@ -57,6 +57,7 @@ type verifyKey struct {
 	key, value, end  int32 // where they begin in the buffer; the value's fields end at end
 	meta, fields     int32 // bytes of KEY_META before the type, of the fields behind the value
 	settled, expires bool
+	long             bool // the target's value is too long to be held
 	big, faded       bool // its value is not held; all of its fields may have expired
 	expireAt         int64
 	offset           int64
@@ -241,8 +242,7 @@ func (v *Verifier) takeBatch(size int) (*verifyBatch, error) {
 	switch {
 	case size > v.batch:
 		v.Flush()
-		// The target's value takes as much again.
-		b.large = min(2*int64(size), v.most)
+		b.large = min(int64(size), v.most)
 		if err := v.large.Acquire(v.ctx, b.large); err != nil {
 			b.large = 0
 			v.pool <- b
