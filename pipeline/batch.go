@@ -23,6 +23,9 @@ const (
 	stateExists
 	// stateExistsAsk: the same, behind an ASKING.
 	stateExistsAsk
+	// stateLong: the owner of its slot has the key, with a value that is too long to be
+	// read back: it is to be compared in parts.
+	stateLong
 	// stateAcked: accepted by the master, and not yet by as many replicas as
 	// wanted.
 	stateAcked
@@ -58,6 +61,7 @@ const (
 	sendAsking         // each behind an ASKING
 	sendReadBack
 	sendReadBackAsking
+	sendLong // nothing is sent: it goes to runLong
 	sendWait // nothing but a WAIT; such a batch is not of the pool
 )
 

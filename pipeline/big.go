@@ -39,6 +39,7 @@ type bigValue struct {
 	waited    int   // times that its slot was on its way to another master
 	late      bool  // one of its fields expires later than HPEXPIREAT takes
 	alone     bool  // it may hold more than Importer.held, as no other value does
+	settles   bool  // it is in flight: it goes on while the import stops
 	detour    detour
 }
 
@@ -121,11 +122,15 @@ func (b *bigValue) holdMore() error {
 	if b.alone {
 		return nil
 	}
+	until := b.im.reading
+	if b.settles {
+		until = b.im.ctx
+	}
 	select {
 	case b.im.alone <- struct{}{}:
 		b.alone = true
 		return nil
-	case <-b.im.reading.Done():
+	case <-until.Done():
 		return b.im.whyStopped()
 	}
 }
@@ -174,7 +179,7 @@ func (b *bigValue) connect() (err error) {
 		k.abandon()
 	}
 	b.k, err = b.im.linkTo(addr, b.f.db)
-	b.k.peers = b.f.peers
+	b.k.peers, b.k.settles = b.f.peers, b.settles
 	if err == nil {
 		b.k.lane.flying.Store(1) // until the link is kept, or ends
 	}

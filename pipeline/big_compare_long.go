@@ -28,7 +28,7 @@ func (c *rangeCompare) text(r *element.Reader, el *element.Element, have int64) 
 			if err != nil {
 				return err
 			}
-			if !bytes.Equal(rep.text, p[:step]) {
+			if !rep.is(p[:step]) {
 				differs = fmt.Sprintf("it differs within %d bytes from offset %d", step, at)
 				return errDiffers
 			}

@@ -37,7 +37,7 @@ func (c *rangeCompare) list() (string, error) {
 		if i >= len(c.parts) || differs != "" {
 			continue
 		}
-		if _, want := c.part(i); !bytes.Equal(want, item.text) {
+		if _, want := c.part(i); !item.is(want) {
 			differs = fmt.Sprintf("item %d is another", from+int64(i))
 		}
 	}
@@ -178,7 +178,7 @@ func (c *rangeCompare) field(i int, rep reply) string {
 	switch {
 	case rep.null:
 		return fmt.Sprintf("field %q is missing", short(key))
-	case !bytes.Equal(rep.text, want):
+	case !rep.is(want):
 		return fmt.Sprintf("field %q has another value", short(key))
 	}
 	return c.noFieldExpiry(key, at)
@@ -198,7 +198,6 @@ func (c *rangeCompare) entries() (differs string, err error) {
 	if rep.size != int64(len(c.parts)) {
 		differs = "entries are missing"
 	}
-	var text []byte
 	for i := range int(rep.size) {
 		if err := c.array(2); err != nil {
 			return "", err
@@ -212,27 +211,40 @@ func (c *rangeCompare) entries() (differs string, err error) {
 		if err != nil {
 			return "", err
 		}
-		text = text[:0]
-		for range int(pairs.size) {
+		var want []byte // what is still to come
+		if i < len(c.parts) {
+			_, want = c.part(i)
+		}
+		equal := true
+		for range pairs.size {
 			p, err := c.next()
 			if err != nil {
 				return "", err
 			}
-			text = strconv.AppendInt(text, int64(len(p.text)), 10)
-			text = append(append(text, ':'), p.text...)
+			if equal = equal && p.long == 0; equal {
+				want, equal = cutText(want, p.text)
+			}
 		}
 		if differs != "" || i >= len(c.parts) {
 			continue
 		}
-		_, want := c.part(i)
 		switch {
 		case !same:
 			differs = fmt.Sprintf("entry %v is missing", c.parts[i].id)
-		case !bytes.Equal(text, want):
+		case !equal || len(want) > 0:
 			differs = fmt.Sprintf("entry %v is another", c.parts[i].id)
 		}
 	}
 	return differs, nil
+}
+
+// cutText cuts a text with its length before it, as an entry's part has it, from the
+// beginning of want.
+func cutText(want, text []byte) (rest []byte, ok bool) {
+	var b [20]byte
+	rest, sized := bytes.CutPrefix(want, append(strconv.AppendInt(b[:0], int64(len(text)), 10), ':'))
+	rest, same := bytes.CutPrefix(rest, text)
+	return rest, sized && same
 }
 
 // short is as much of a name as a message shows.

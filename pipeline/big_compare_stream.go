@@ -127,10 +127,11 @@ func (c *rangeCompare) streamInfo(info element.StreamInfo) (differs string, err 
 		}
 		var name string
 		var g groupInfo
+		long := int64(0)
 		err = c.pairs(one.size/2, func(field string, rep reply) {
 			switch field {
 			case "name":
-				name = string(rep.text)
+				name, long = string(rep.text), rep.long
 			case "pending":
 				g.pending, _ = parseInt(rep.text)
 			case "last-delivered-id":
@@ -139,6 +140,9 @@ func (c *rangeCompare) streamInfo(info element.StreamInfo) (differs string, err 
 		})
 		if err != nil {
 			return "", err
+		}
+		if long > 0 { // than that of any group that the dump can have
+			return fmt.Sprintf("a group whose name has %d bytes is not in the dump", long), nil
 		}
 		c.stream.groups[name] = g
 	}

@@ -45,6 +45,7 @@ func newConnection(l *lane, conn net.Conn) *connection {
 	c := &connection{lane: l, conn: conn, flight: newQueue(), written: make(chan struct{}), broken: make(chan struct{}), low: newLowWater(conn)}
 	c.replies = newReplyReader(conn)
 	c.replies.expect, c.replies.arrived = c.expect, c.arrived
+	c.replies.most, c.replies.counts = max(l.im.held, askText), &l.im.memory
 	c.heard.Store(time.Now().UnixNano())
 	return c
 }

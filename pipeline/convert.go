@@ -138,7 +138,7 @@ var errInPieces = errors.New("the value has to be written in pieces")
 // inPieces writes a value in pieces that is held.
 func (f *Feeder) inPieces(e *rdbparse.Entry) error {
 	f.flush() // nothing waits for this one
-	return f.bring(rdbparse.AsBig(e))
+	return f.bring(rdbparse.BigOf(e, carrierBuffer))
 }
 
 // convert makes of e an entry that the target can read. It returns nil if there

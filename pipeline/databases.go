@@ -58,6 +58,11 @@ func (f *Feeder) changeDB(e *rdbparse.Entry) error {
 	if err != nil {
 		return err
 	}
+	if im := f.im; f.db != p.db {
+		if err := im.databases.find(im.reading, im.cluster, im.routes.Load().masters, p.db); err != nil {
+			return fmt.Errorf("key %q: %w", e.Key, err)
+		}
+	}
 	f.form.prefix = append(f.form.prefix[:0], p.prefix...)
 	if f.db != p.db {
 		f.Flush()
@@ -108,6 +113,21 @@ func (c *claim) claim(db uint32) (first uint32, ok bool) {
 	first = uint32(c.db.Load() - 1)
 	return first, first == db
 }
+
+// Database returns the database that all keys so far are of, where there can be only
+// one; nil before the first key, and where there may be more.
+func (im *Importer) Database() *uint32 {
+	n := im.onlyDB.db.Load()
+	if n == 0 {
+		return nil
+	}
+	db := uint32(n - 1)
+	return &db
+}
+
+// GoOnIn tells im that an earlier run of the same import has had keys of a database:
+// where there can be only one, it is that. It comes before the first Feeder is used.
+func (im *Importer) GoOnIn(db uint32) { _, _ = im.onlyDB.claim(db) }
 
 // DatabasePrefix returns the prefix for keys of database db.
 func DatabasePrefix(pattern string, db uint32) string {

@@ -156,9 +156,6 @@ func (f *Feeder) mark(sc *rdbparse.Scanner) {
 // earlier import has settled them. They are not counted.
 func (f *Feeder) SkipTo(m Mark) {
 	f.from, f.before = m.Offset, m.Keys
-	if m.Keys > 0 {
-		_, _ = f.im.onlyDB.claim(m.DB) // as the keys before it did
-	}
 	f.im.marks.startMarks(m, true)
 	f.nextMark = f.im.marks.next
 }

@@ -28,6 +28,7 @@ type Importer struct {
 	pool  chan *batch
 	flow  flow
 	large *large
+	dumps *dumps
 
 	// encoders render what one of the Feeders scans; nil if there are none.
 	encoders *encoders
@@ -36,6 +37,7 @@ type Importer struct {
 	links    links
 
 	redo    *queue
+	long    *queue // batches with keys that are to be compared in parts
 	routes  atomic.Pointer[routes]
 	slotMap atomic.Pointer[slotter.Map]
 	stale   chan struct{} // asks for a fresh slot map
@@ -70,7 +72,8 @@ type Importer struct {
 	temporary []TemporaryKey // guarded by mu
 	discarded []TemporaryKey // guarded by mu
 	// onlyDB is the database of the dumps where the target has room for one.
-	onlyDB claim
+	onlyDB    claim
+	databases knownDatabases
 
 	// ctx ends everything, stop only the reading of sources. caller is what New was
 	// given: when that ends, somebody waits for everything to end.
@@ -110,6 +113,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 		cluster: cluster,
 		opts:    opts.withDefaults(),
 		redo:    newQueue(),
+		long:    newQueue(),
 		stale:   make(chan struct{}, 1),
 		stopped: make(chan struct{}),
 		byPlace: make(map[place]*lane),
@@ -149,6 +153,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 	}
 	im.removeLeftovers()
 	im.work.Go(im.runRedo)
+	im.work.Go(im.runLong)
 	im.work.Go(im.refreshMap)
 	im.work.Go(im.watch)
 	im.work.Go(im.paceReplicas)
@@ -161,11 +166,12 @@ const maxBatches = 1 << 14
 
 // makePool makes the batches that there are in the beginning, and the encoders if
 // there are to be any, each of which fills a batch for each lane. Half of the
-// budget is for commands that are larger than a batch.
+// budget is for commands that are larger than a batch, and values that are read back.
 func (im *Importer) makePool(masters int) {
 	lanes := max(1, masters*im.opts.lanes())
 	half := im.opts.Memory / 2
-	im.large = newLarge(half, &im.memory)
+	im.dumps = newDumps(im.opts.Memory, &im.memory)
+	im.large = newLarge(half-im.dumps.most, &im.memory)
 	im.encoders = newEncoders(im, im.opts.encoders(masters))
 	im.carriers = newCarriers(im)
 	im.links.most = int(max(im.opts.Memory/linksShare/linkSize, 1))

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/rdbimport/rdbimport/slotter"
 )
 
 // A lane is a connection to one database of one master, made when it is first
@@ -112,6 +114,10 @@ func (l *lane) dial() (net.Conn, error) {
 	from := time.Now()
 	conn, err := l.im.cluster.Dial(ctx, l.place.addr, int(l.place.db))
 	l.greeted = time.Since(from) / greetingTrips
+	if errors.Is(err, slotter.ErrDatabase) { // a master that has come since it was asked for
+		err = noDatabase(l.place.db, err)
+		l.im.abort(err)
+	}
 	return conn, err
 }
 
@@ -147,6 +153,7 @@ func (l *lane) serve(conn net.Conn, b *batch) {
 	}
 	close(c.written)
 	<-c.broken
+	c.replies.drop()
 	_ = conn.Close()
 	if l.im.ctx.Err() == nil {
 		l.im.stats.reconnects.Add(1)

@@ -27,6 +27,7 @@ type link struct {
 	flight   []int     // commands of each chunk that is written and not answered
 	from     time.Time // since when the master is waited for
 	peers    int       // how many links are busy at a time, if more than one
+	settles  bool      // what goes through it is in flight: it goes on while the import stops
 }
 
 // Sizes of what goes through a link.
@@ -52,6 +53,7 @@ func (k *link) close() {
 	k.im.memory.add(-linkSize)
 	k.lane.conn.Store(nil)
 	k.lane.flying.Store(0)
+	k.c.replies.drop()
 	_ = k.c.conn.Close()
 	k.c = nil
 	k.im.links.free(k)
@@ -147,11 +149,13 @@ func (k *link) long(n int64, s stream, then ...string) error {
 // write writes what is in the buffer.
 func (k *link) write() error {
 	im := k.im
-	if im.stopping.Load() {
-		return im.whyStopped()
-	}
-	if err := im.limit(len(k.buf), 0); err != nil {
-		return err
+	if !k.settles {
+		if im.stopping.Load() {
+			return im.whyStopped()
+		}
+		if err := im.limit(len(k.buf), 0); err != nil {
+			return err
+		}
 	}
 	if err := im.throttle(k.lane); err != nil {
 		return err

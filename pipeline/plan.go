@@ -199,7 +199,7 @@ func (p *Planner) decide(e *rdbparse.Entry, big *rdbparse.BigValue) (*rdbparse.E
 		before := f.counts
 		if out, err = f.convert(e); out == nil {
 			if err == errInPieces {
-				e, f.value = rdbparse.AsBig(e)
+				e, f.value = rdbparse.BigOf(e, carrierBuffer)
 				return p.decideBig(e, f.value)
 			}
 			return nil, p.unsent(before, err)

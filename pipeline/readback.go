@@ -43,19 +43,11 @@ func (l *lane) settleReadBack(r *replyReader, b *batch, t *tally) error {
 		at := b.at(i)
 		want := parseRestore(b.command(at))
 		b.cmds[at].state = stateOpen // unless the answers settle it
-		dump, err := l.answer(r, b)
+		d, differs, err := l.readValue(r, b, want.payload)
 		if err != nil {
 			return err
 		}
-		refused := ""
-		if dump.kind == '-' {
-			refused = string(dump.text)
-		}
-		differs := ""
-		if dump.kind == '$' && !dump.null {
-			differs = l.im.difference(want.payload, dump.text)
-		}
-		gone := dump.null
+		refused := d.refused
 		left, err := l.answer(r, b)
 		if err != nil {
 			return err
@@ -69,7 +61,11 @@ func (l *lane) settleReadBack(r *replyReader, b *batch, t *tally) error {
 			l.readBackRefused(b, at, refused)
 		case !ok || left.kind != ':':
 			return fmt.Errorf("%w: %q in answer to %s", errProtocol, left.text, l.im.target.ttlCommand)
-		case gone || ttl == -2: // it expired or was deleted meanwhile
+		case d.gone || ttl == -2: // it expired or was deleted meanwhile
+		case d.long:
+			b.cmds[at].state = stateLong
+			b.cmds[at].setLane(l)
+			t.met++
 		case differs != "":
 			l.readBack(b, at, want.key, differs, t)
 		default:
@@ -123,12 +119,32 @@ func (l *lane) cannotReadBack(b *batch, i int, why string) {
 
 // answer reads the reply to one command of a read-back.
 func (l *lane) answer(r *replyReader, b *batch) (reply, error) {
+	return readAnswer(r, b.how == sendReadBackAsking)
+}
+
+// readValue reads the reply to DUMP, and says what differs between the value and the one
+// in the payload, unless it is too long for that.
+func (l *lane) readValue(r *replyReader, b *batch, payload []byte) (d dump, differs string, err error) {
+	im := l.im
 	if b.how == sendReadBackAsking {
 		if _, err := r.next(); err != nil {
-			return reply{}, err
+			return d, "", err
 		}
 	}
-	return r.next()
+	d, err = im.dumps.read(im.ctx, r, payload[:len(payload)-rdbparse.FooterSize])
+	if err != nil || d.have == nil {
+		return d, "", err
+	}
+	want, err := element.ParsePayload(payload)
+	switch {
+	case err != nil:
+		differs = err.Error()
+	case im.dumps.unpack(&d, want):
+		differs = differenceInMeaning(want, d.have, im.clock.now.Load())
+	}
+	im.dumps.give(&d)
+	r.release()
+	return d, differs, nil
 }
 
 // readBack settles command i of b, whose key exists with what differs.
@@ -163,19 +179,6 @@ func (l *lane) readBackRefused(b *batch, i int, text string) {
 
 // errNoDump says that a reply to DUMP is none.
 var errNoDump = errors.New("the answer to DUMP cannot be read")
-
-// difference says what differs between the payload of the dump and the one that
-// the target gives, "" if nothing does.
-func (im *Importer) difference(want, have []byte) string {
-	if sameValue(want[:len(want)-rdbparse.FooterSize], have) {
-		return ""
-	}
-	w, err := element.ParsePayload(want)
-	if err != nil {
-		return err.Error()
-	}
-	return differenceInMeaning(w, have, im.clock.now.Load())
-}
 
 // sameValue reports whether a value, with its type and what stands before that,
 // is byte for byte the one in the payload that the target gives.

@@ -129,6 +129,11 @@ func (im *Importer) place(b *batch) {
 	if len(b.part) == len(b.cmds) && b.how == sendPlain {
 		b.part = b.part[:0] // all of it, in one piece
 	}
+	if b.how == sendLong {
+		b.lane = to
+		im.long.put(b)
+		return
+	}
 	to.queue.put(b)
 }
 
@@ -143,6 +148,8 @@ func (im *Importer) direction(r *routes, b *batch, i int) (sending, *lane) {
 		return sendReadBack, im.lane(cmd.laneIndex())
 	case stateExistsAsk:
 		return sendReadBackAsking, im.lane(cmd.laneIndex())
+	case stateLong:
+		return sendLong, im.lane(cmd.laneIndex())
 	}
 	addr := r.masters[r.owner[slotter.Slot(parseRestore(b.command(i)).key)]]
 	// A batch stays with its database, and with its lane as long as that leads

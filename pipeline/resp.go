@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,6 +10,13 @@ import (
 
 // replyBuffer is the size in bytes of a lane's buffer for replies.
 const replyBuffer = 16 << 10
+
+// mostReply is how many bytes of a bulk reply are held, where nobody says: as many as of
+// one part of a value of the dump, at the most. Nothing longer is equal to one.
+const mostReply = autoBig
+
+// mostKept is how many bytes for bulk replies are kept for those that follow.
+const mostKept = 64 << 10
 
 // maxLine bounds the length of a reply that is one line.
 const maxLine = 8 << 10
@@ -22,6 +30,9 @@ type replyReader struct {
 	buf      []byte
 	from, to int
 	big      []byte // a bulk reply that does not fit into buf
+	most     int    // bytes of a bulk reply that is held, beyond those of buf
+	counts   *memory
+	counted  int64 // bytes of big that are counted there
 
 	// taken counts the replies taken out.
 	taken int64
@@ -33,7 +44,7 @@ type replyReader struct {
 }
 
 func newReplyReader(src io.Reader) *replyReader {
-	return &replyReader{src: src, buf: make([]byte, replyBuffer), expect: func() {}, arrived: func() error { return nil }}
+	return &replyReader{src: src, buf: make([]byte, replyBuffer), most: mostReply, expect: func() {}, arrived: func() error { return nil }}
 }
 
 // fill reads more bytes behind those that are there.
@@ -81,7 +92,11 @@ type reply struct {
 	text []byte
 	null bool  // a bulk reply or an array that is nil
 	size int64 // of an array
+	long int64 // bytes of a bulk reply that is not held: there is no text
 }
+
+// is reports whether the bytes of a bulk reply are p.
+func (r *reply) is(p []byte) bool { return r.long == 0 && !r.null && bytes.Equal(r.text, p) }
 
 // line reads one reply up to the end of its line.
 func (r *replyReader) line() ([]byte, error) {
@@ -107,7 +122,8 @@ func (r *replyReader) line() ([]byte, error) {
 	}
 }
 
-// next reads one reply. A bulk reply is read whole.
+// next reads one reply. A bulk reply is read whole; one that is too long to be held is
+// passed over.
 func (r *replyReader) next() (reply, error) {
 	line, err := r.line()
 	if err != nil {
@@ -119,11 +135,14 @@ func (r *replyReader) next() (reply, error) {
 		return reply{kind: line[0], text: line[1:]}, nil
 	case '$':
 		n, ok := parseInt(line[1:])
-		if !ok || n < -1 || n > maxBulk {
+		if !ok || n < -1 {
 			return reply{}, fmt.Errorf("%w: bulk of %q bytes", errProtocol, line[1:])
 		}
 		if n < 0 {
 			return reply{kind: '$', null: true}, nil
+		}
+		if n > int64(max(r.most, len(r.buf)-2)) {
+			return reply{kind: '$', long: n}, r.discard(n)
 		}
 		text, err := r.bulk(int(n))
 		return reply{kind: '$', text: text}, err
@@ -136,10 +155,6 @@ func (r *replyReader) next() (reply, error) {
 	}
 	return reply{}, fmt.Errorf("%w: a reply of kind %q", errProtocol, line[0])
 }
-
-// maxBulk bounds a bulk reply: a value of the largest size that servers take,
-// with room for its encoding.
-const maxBulk = 1 << 30
 
 // bulk reads n bytes and the end of the line behind them. The memory for them
 // grows with what arrives.
@@ -160,6 +175,7 @@ func (r *replyReader) bulk(n int) ([]byte, error) {
 		have := len(r.big)
 		step := min(n+2-have, max(have, 64<<10))
 		r.big = append(r.big, make([]byte, step)...)
+		r.count()
 		m, err := io.ReadFull(r.src, r.big[have:])
 		if err != nil {
 			r.big = r.big[:have+m]
@@ -177,6 +193,7 @@ func (r *replyReader) head() (rep reply, n int64, err error) {
 	if err != nil {
 		return reply{}, 0, err
 	}
+	r.taken++
 	rep = reply{kind: line[0], text: line[1:]}
 	if rep.kind == '-' {
 		return rep, 0, nil
@@ -214,10 +231,84 @@ func (r *replyReader) done() error {
 	return nil
 }
 
+// common reads of the n bytes of a bulk reply those that are the first bytes of p too,
+// and returns how many these are.
+func (r *replyReader) common(p []byte, n int64) (int, error) {
+	most := int(min(int64(len(p)), n))
+	for at := 0; at < most; {
+		have, err := r.take(most - at)
+		if err != nil {
+			return at, err
+		}
+		same := commonPrefix(have, p[at:])
+		if at += same; same < len(have) {
+			r.from -= len(have) - same
+			return at, nil
+		}
+	}
+	return most, nil
+}
+
+// rest reads what is left of a bulk reply of n bytes that begins with read, which was read
+// already, and the end of the line behind it. All of the reply is in big then.
+func (r *replyReader) rest(read []byte, n int) error {
+	if cap(r.big) < n {
+		r.big = make([]byte, 0, n)
+	}
+	r.big = append(r.big[:0], read...)
+	for len(r.big) < n {
+		p, err := r.take(n - len(r.big))
+		if err != nil {
+			return err
+		}
+		r.big = append(r.big, p...)
+	}
+	return r.done()
+}
+
+// commonPrefix returns how many first bytes of a and b, which is as long at least, are
+// the same.
+func commonPrefix(a, b []byte) int {
+	if bytes.Equal(a, b[:len(a)]) {
+		return len(a)
+	}
+	n := 0
+	for a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// discard passes over the n bytes that are left of a bulk reply, and the end of the line
+// behind them.
+func (r *replyReader) discard(n int64) error {
+	for n > 0 {
+		p, err := r.take(int(min(n, int64(len(r.buf)))))
+		if err != nil {
+			return err
+		}
+		n -= int64(len(p))
+	}
+	return r.done()
+}
+
 // release gives up the memory that a large bulk reply needed.
 func (r *replyReader) release() {
-	if cap(r.big) > 1<<20 {
-		r.big = nil
+	if cap(r.big) > mostKept {
+		r.drop()
+	}
+}
+
+// drop gives up all memory for bulk replies.
+func (r *replyReader) drop() {
+	r.big = nil
+	r.count()
+}
+
+// count counts the memory for bulk replies.
+func (r *replyReader) count() {
+	if r.counts != nil {
+		r.counts.hold(&r.counted, int64(cap(r.big)))
 	}
 }
 

@@ -146,6 +146,8 @@ type Verifier struct {
 	clock   clock
 	pool    chan *verifyBatch
 	batch   int // bytes of one
+	held    int // bytes of a value
+	dumps   *dumps
 	large   *semaphore.Weighted
 	most    int64 // bytes that large has
 	redo    chan *verifyBatch
@@ -241,7 +243,7 @@ func (v *Verifier) probeDump(ctx context.Context, m *slotter.Map, master int) er
 }
 
 // makePool makes the batches that the memory budget allows. Half of it is for
-// values that are larger than a batch.
+// values that are larger than a batch, and those of the target.
 func (v *Verifier) makePool(masters int) {
 	budget := v.opts.Memory
 	if v.opts.Extra {
@@ -249,9 +251,10 @@ func (v *Verifier) makePool(masters int) {
 		v.hashes = newKeyHashes(budget)
 	}
 	half := budget / 2
+	v.held, v.dumps = v.opts.HeldValue(), newDumps(budget, nil)
 	lanes := max(1, masters*v.opts.Lanes)
-	v.most = half
-	v.large = semaphore.NewWeighted(half)
+	v.most = half - v.dumps.most
+	v.large = semaphore.NewWeighted(v.most)
 	v.batch = int(min(max(half/int64(batchesPerLane*lanes), minBatch), maxBatch))
 	n := int(min(max(half/int64(v.batch), int64(2*lanes+2)), maxBatches))
 	v.pool = make(chan *verifyBatch, n)

@@ -20,26 +20,49 @@ func (v *Verifier) checkBig(e *rdbparse.Entry, value *rdbparse.BigValue) error {
 	b.buf = append(append(b.buf, f.prefix...), e.Key...)
 	end := int32(len(b.buf))
 	b.keys = []verifyKey{{typ: e.Type, value: end, end: end, big: true, expires: e.Expires, expireAt: e.ExpireAt, offset: e.Offset}}
-	slot, until := slotter.Slot(b.buf), time.Now().Add(v.opts.RetryTimeout)
+	err := v.inRanges(b, 0, e, value)
+	if err != nil || !b.keys[0].settled {
+		v.counts.read.Add(-1)
+	}
+	return err
+}
+
+// checkLong compares key i of b, whose value is held and that on the target is too long
+// for that.
+func (v *Verifier) checkLong(b *verifyBatch, i int) error {
+	k, want := &b.keys[i], b.value(i)
+	e := rdbparse.Entry{
+		Type: k.typ, Key: b.key(i), Value: want.Raw, Meta: want.Meta, Fields: want.Fields,
+		Expires: k.expires, ExpireAt: k.expireAt, Offset: k.offset, Idle: -1, Freq: -1,
+	}
+	big, value := rdbparse.BigOf(&e, carrierBuffer)
+	return v.inRanges(b, i, big, value)
+}
+
+// inRanges compares key i of b, which e and value are of in the dump, by reading its value
+// in ranges. The key stays unsettled without an error only if the dump cannot be read on,
+// which the scanner says too.
+func (v *Verifier) inRanges(b *verifyBatch, i int, e *rdbparse.Entry, value *rdbparse.BigValue) error {
+	slot, until := slotter.Slot(b.key(i)), time.Now().Add(v.opts.RetryTimeout)
 	for pause, hops := firstPause, 0; ; pause = min(2*pause, longPause) {
 		r := v.routes.Load()
-		b.place.addr = r.masters[r.owner[slot]]
-		err := v.compareBig(b, e, value)
-		if err == nil || b.keys[0].settled {
+		p := place{r.masters[r.owner[slot]], b.place.db, 0}
+		err := v.compareRanges(p, b, i, e, value)
+		if err == nil || b.keys[i].settled {
 			return nil
 		}
 		if cause := context.Cause(v.ctx); cause != nil {
-			v.counts.read.Add(-1)
 			return v.whyStopped()
 		}
 		var source *sourceError
 		if errors.As(err, &source) {
-			return v.unreadableBig(b, source.err, value)
+			v.unreadable(b, i, source.err, value)
+			return nil
 		}
 		var reply *replyError
 		if errors.As(err, &reply) {
-			act, next := v.refused(reply.addr, b, 0, reply.text)
-			if b.keys[0].settled {
+			act, next := v.refused(reply.addr, b, i, reply.text)
+			if b.keys[i].settled {
 				return nil
 			}
 			if act == actMoved {
@@ -50,21 +73,19 @@ func (v *Verifier) checkBig(e *rdbparse.Entry, value *rdbparse.BigValue) error {
 			}
 		}
 		if time.Now().After(until) {
-			v.counts.read.Add(-1)
-			return fmt.Errorf("key %q cannot be compared: %w", b.key(0), err)
+			return fmt.Errorf("key %q cannot be compared: %w", b.key(i), err)
 		}
 		v.counts.reconnects.Add(1)
 		if err := v.pause(pause); err != nil {
-			v.counts.read.Add(-1)
 			return err
 		}
-		v.refresh(b.place.addr)
+		v.refresh(p.addr)
 	}
 }
 
-// compareBig compares key 0 of b, and settles it.
-func (v *Verifier) compareBig(b *verifyBatch, e *rdbparse.Entry, value *rdbparse.BigValue) error {
-	conn, err := v.dial(b.place)
+// compareRanges compares key i of b with what is at p, and settles it.
+func (v *Verifier) compareRanges(p place, b *verifyBatch, i int, e *rdbparse.Entry, value *rdbparse.BigValue) error {
+	conn, err := v.dial(p)
 	if err != nil {
 		return err
 	}
@@ -76,7 +97,7 @@ func (v *Verifier) compareBig(b *verifyBatch, e *rdbparse.Entry, value *rdbparse
 		return err
 	}
 	c := rangeCompare{
-		wire: w, send: send, idle: func() {}, key: b.key(0), e: e, v: value, held: Options{Memory: v.opts.Memory}.textLimit(),
+		wire: w, send: send, idle: func() {}, key: b.key(i), e: e, v: value, held: Options{Memory: v.opts.Memory}.textLimit(),
 		now: v.clock.now.Load(), clock: v.clock.now.Load, commands: v.commands,
 	}
 	have := held{}
@@ -84,20 +105,20 @@ func (v *Verifier) compareBig(b *verifyBatch, e *rdbparse.Entry, value *rdbparse
 	switch {
 	case errors.Is(err, errGone):
 		have.gone = true
-		b.keys[0].faded = c.count > 0 && c.faded == c.count
+		b.keys[i].faded = c.count > 0 && c.faded == c.count
 	case err != nil:
 		return err
 	case have.differs != "":
 		// Answers may be left unread.
 		conn.close()
-		if conn, err = v.dial(b.place); err != nil {
+		if conn, err = v.dial(p); err != nil {
 			return err
 		}
 		defer conn.close()
 		w.replies, w.buf, w.args, w.count = conn.replies, w.buf[:0], w.args[:0], 0
 	}
 	if !have.gone {
-		w.begin(v.ttl, b.key(0))
+		w.begin(v.ttl, b.key(i))
 		w.end(0)
 		if err := send(); err != nil {
 			return err
@@ -115,20 +136,19 @@ func (v *Verifier) compareBig(b *verifyBatch, e *rdbparse.Entry, value *rdbparse
 			have.expireAt += v.clock.now.Load()
 		}
 	}
-	v.judge(b, 0, have)
+	v.judge(b, i, have)
 	return nil
 }
 
-// unreadableBig handles a value that the dump does not give to its end.
-func (v *Verifier) unreadableBig(b *verifyBatch, err error, value *rdbparse.BigValue) error {
+// unreadable settles key i of b, of which the dump does not give the value to its end,
+// unless the scanner has the same error.
+func (v *Verifier) unreadable(b *verifyBatch, i int, err error, value *rdbparse.BigValue) {
 	if value.Skip() != nil {
-		v.counts.read.Add(-1)
-		return nil // the scanner has the same error
+		return
 	}
 	what := "it cannot be read in the dump: " + err.Error()
 	if errors.Is(err, element.ErrDamaged) {
 		what = "it is damaged in the dump: " + err.Error()
 	}
-	v.differs(b, 0, Unreadable, what)
-	return nil
+	v.differs(b, i, Unreadable, what)
 }

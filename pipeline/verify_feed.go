@@ -11,15 +11,17 @@ import (
 
 // verifyFeed is where the goroutine that calls Check stands.
 type verifyFeed struct {
-	source  databases
-	only    claim
-	db      uint32 // on the target
-	prefix  []byte
-	routes  *routes
-	lanes   map[place]*verifyLane
-	turn    int
-	filling []*verifyBatch // by master, nil if none
-	met     int64          // keys of this source
+	source databases
+	only   claim
+	db     uint32 // on the target
+
+	databases knownDatabases
+	prefix    []byte
+	routes    *routes
+	lanes     map[place]*verifyLane
+	turn      int
+	filling   []*verifyBatch // by master, nil if none
+	met       int64          // keys of this source
 }
 
 func (f *verifyFeed) init(v *Verifier) {
@@ -55,6 +57,7 @@ type verifyKey struct {
 	key, value, end  int32 // where they begin in the buffer; the value's fields end at end
 	meta, fields     int32 // bytes of KEY_META before the type, of the fields behind the value
 	settled, expires bool
+	long             bool // the target's value is too long to be held
 	big, faded       bool // its value is not held; all of its fields may have expired
 	expireAt         int64
 	offset           int64
@@ -144,6 +147,9 @@ func (v *Verifier) checkKey(sc *rdbparse.Scanner) error {
 			return err
 		}
 		if p.db != f.db {
+			if err := f.databases.find(v.ctx, v.cluster, v.routes.Load().masters, p.db); err != nil {
+				return fmt.Errorf("key %q: %w", e.Key, err)
+			}
 			v.Flush()
 		}
 		f.db, f.prefix = p.db, append(f.prefix[:0], p.prefix...)
@@ -236,8 +242,7 @@ func (v *Verifier) takeBatch(size int) (*verifyBatch, error) {
 	switch {
 	case size > v.batch:
 		v.Flush()
-		// The target's value takes as much again.
-		b.large = min(2*int64(size), v.most)
+		b.large = min(int64(size), v.most)
 		if err := v.large.Acquire(v.ctx, b.large); err != nil {
 			b.large = 0
 			v.pool <- b

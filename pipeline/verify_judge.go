@@ -8,27 +8,31 @@ import (
 )
 
 // readKey reads the answers for key i of b and settles it, unless one of them is
-// an error: that is returned as text.
+// an error, which is returned as text, or the value on the target is too long.
 func (v *Verifier) readKey(r *replyReader, b *verifyBatch, i int, ask bool) (refused string, err error) {
-	dump, err := readAnswer(r, ask)
+	if ask {
+		if _, err := r.next(); err != nil {
+			return "", err
+		}
+	}
+	d, err := v.dumps.read(v.ctx, r, b.bytes(i))
 	if err != nil {
 		return "", err
 	}
-	have := held{gone: dump.null}
-	switch {
-	case dump.kind == '-':
-		refused = string(dump.text)
-	case dump.kind != '$':
-		return "", fmt.Errorf("%w: %q in answer to DUMP", errProtocol, dump.text)
-	case !dump.null:
-		have.differs = v.valueDiffers(b, i, dump.text)
+	have := held{gone: d.gone}
+	if d.have != nil {
+		if want := b.value(i); v.dumps.unpack(&d, want) {
+			have.differs = v.valueDiffers(want, d.have)
+		}
+		v.dumps.give(&d)
+		r.release()
 	}
 	left, err := readAnswer(r, ask)
 	if err != nil {
 		return "", err
 	}
-	if refused != "" {
-		return refused, nil
+	if d.refused != "" {
+		return d.refused, nil
 	}
 	if left.kind == '-' {
 		return string(left.text), nil
@@ -36,6 +40,9 @@ func (v *Verifier) readKey(r *replyReader, b *verifyBatch, i int, ask bool) (ref
 	ttl, ok := parseInt(left.text)
 	if left.kind != ':' || !ok {
 		return "", fmt.Errorf("%w: %q in answer to %s", errProtocol, left.text, v.ttl)
+	}
+	if b.keys[i].long = d.long; d.long {
+		return "", nil // see redoKey
 	}
 	have.expireAt = ttl
 	if ttl >= 0 && v.ttl == "PTTL" {
@@ -116,13 +123,9 @@ func (v *Verifier) differs(b *verifyBatch, i int, kind DifferenceKind, what stri
 	v.found(KeyDifference{Kind: kind, Key: b.key(i), DB: b.place.db, What: what, Offset: b.keys[i].offset})
 }
 
-// valueDiffers says what differs between the value of key i and the payload that
-// the target gives.
-func (v *Verifier) valueDiffers(b *verifyBatch, i int, have []byte) string {
-	if sameValue(b.bytes(i), have) {
-		return ""
-	}
-	want := b.value(i)
+// valueDiffers says what differs between a value of the dump and the payload that the
+// target gives.
+func (v *Verifier) valueDiffers(want element.Value, have []byte) string {
 	if what := kindsDiffer(want, have); what != "" {
 		return what
 	}

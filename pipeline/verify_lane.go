@@ -194,7 +194,7 @@ func (v *Verifier) dial(p place) (*verifyConn, error) {
 	c := &verifyConn{Conn: conn, addr: p.addr, timeout: v.opts.RetryTimeout}
 	c.unhook = context.AfterFunc(v.ctx, func() { _ = conn.Close() })
 	c.replies = newReplyReader(c)
-	c.replies.buf = make([]byte, verifyBuffer)
+	c.replies.buf, c.replies.most = make([]byte, verifyBuffer), max(v.held, askText)
 	if _, err = c.Write([]byte(noTouch)); err == nil {
 		var rep reply
 		if rep, err = c.replies.next(); err == nil && rep.kind == '-' && !v.touched.Swap(true) {

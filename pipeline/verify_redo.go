@@ -50,10 +50,13 @@ func (v *Verifier) redoMany(conns map[place]*verifyConn, b *verifyBatch) {
 		if len(open) == 0 {
 			p.addr = addr
 		}
-		if !b.keys[i].settled && addr == p.addr {
+		if k := &b.keys[i]; !k.settled && !k.long && addr == p.addr {
 			open = append(open, i)
 			commands = v.appendRead(commands, b.key(i), false)
 		}
+	}
+	if len(open) == 0 {
+		return
 	}
 	c, err := v.redoConn(conns, p)
 	if err != nil {
@@ -95,11 +98,17 @@ func (v *Verifier) redoConn(conns map[place]*verifyConn, p place) (*verifyConn, 
 // redoKey compares key i of b: it follows redirects, and tries again for some
 // time when something is in the way.
 func (v *Verifier) redoKey(conns map[place]*verifyConn, b *verifyBatch, i int) error {
+	if b.keys[i].long {
+		return v.checkLong(b, i)
+	}
 	slot, until := slotter.Slot(b.key(i)), time.Now().Add(v.opts.RetryTimeout)
 	r := v.routes.Load()
 	addr, ask, pause := r.masters[r.owner[slot]], false, firstPause
 	for hops := 0; ; {
 		act, next, err := v.askOne(conns, place{addr, b.place.db, 0}, b, i, ask)
+		if act == actOK && b.keys[i].long {
+			return v.checkLong(b, i)
+		}
 		if act == actOK {
 			return nil
 		}
@@ -126,7 +135,7 @@ func (v *Verifier) redoKey(conns map[place]*verifyConn, b *verifyBatch, i int) e
 // errRefused is the error of a reply that puts a key off.
 var errRefused = errors.New("the target puts it off")
 
-// askOne asks one node for key i of b. actOK says that the key is settled; next
+// askOne asks one node for key i of b. actOK says that the key is settled, or long; next
 // is where to go with actMoved and actAsk.
 func (v *Verifier) askOne(conns map[place]*verifyConn, p place, b *verifyBatch, i int, ask bool) (act action, next string, err error) {
 	c, err := v.redoConn(conns, p)

@@ -3,42 +3,72 @@ package rdbparse_test
 import (
 	"bytes"
 	"errors"
+	"math"
 	"testing"
 
+	"github.com/rdbimport/rdbimport/bench/dataset"
 	"github.com/rdbimport/rdbimport/rdbparse"
 )
 
-// TestAsBig reads values that are held as if they were not, more than once, and expects
-// the same bytes.
-func TestAsBig(t *testing.T) {
+// TestBigOf reads values that are in memory as big ones, more than once.
+func TestBigOf(t *testing.T) {
 	for name, data := range bigDumps() {
 		sc := rdbparse.NewScanner(bytes.NewReader(data), rdbparse.Options{AnyVersion: true})
+		values := 0
 		for sc.Next() {
-			held := *sc.Entry()
-			if held.Record != rdbparse.RecordKey || held.Fields != nil { // only sc knows the template
+			e := sc.Entry()
+			if e.Record != rdbparse.RecordKey {
 				continue
 			}
-			want := render(&held)
-			e, v := rdbparse.AsBig(sc.Entry())
-			if !e.Big || e.Value != nil {
-				t.Errorf("%s: %+v", name, e)
+			values++
+			big, v := rdbparse.BigOf(e, 16)
+			if !big.Big || big.Value != nil || string(big.Key) != string(e.Key) || big.Type != e.Type {
+				t.Errorf("%s: %+v", name, big)
 			}
 			for range 2 {
-				raw, err := copyBig(v, 1<<40)
-				whole := *e
-				if whole.Value = raw; err != nil || render(&whole) != want {
-					t.Errorf("%s: %v\n%.200s\nexpected\n%.200s", name, err, render(&whole), want)
+				if got, err := copyBig(v, 1<<40); err != nil || !bytes.Equal(got, e.Value) {
+					t.Errorf("%s: key %q: %v, %d bytes in place of %d", name, e.Key, err, len(got), len(e.Value))
 				}
 			}
-			if size, err := v.Measure(0); err != nil || int(size) != len(held.Value) || v.Skip() != nil || v.Offset() != size {
-				t.Errorf("%s: %d bytes in place of %d, %v", name, size, len(held.Value), err)
+			if e.Fields != nil { // its size is not that of what stands in the dump
+				continue
 			}
-			if _, err := v.Measure(int64(len(held.Value)) - 1); len(held.Value) > 1 && !errors.Is(err, rdbparse.ErrTooLong) {
-				t.Errorf("%s: longer than it may be, and %v", name, err)
+			if size, err := v.Measure(0); err != nil || int(size) != len(e.Value) || v.Skip() != nil || v.Offset() != size {
+				t.Errorf("%s: key %q: %d bytes in place of %d, %v", name, e.Key, size, len(e.Value), err)
+			}
+			if _, err := v.Measure(int64(len(e.Value)) - 1); len(e.Value) > 1 && !errors.Is(err, rdbparse.ErrTooLong) {
+				t.Errorf("%s: key %q: longer than it may be, and %v", name, e.Key, err)
 			}
 		}
-		if sc.Err() != nil {
-			t.Error(name, sc.Err())
+		if sc.Err() != nil || values == 0 {
+			t.Errorf("%s: %d values, %v", name, values, sc.Err())
+		}
+	}
+}
+
+// TestUnpacked finds the longest of the compressed parts of a value.
+func TestUnpacked(t *testing.T) {
+	packed := func(plain ...int) (raw []byte) {
+		raw = dataset.AppendLen(nil, uint64(len(plain)+1))
+		for _, n := range plain {
+			raw = append(dataset.AppendLen(append(raw, 0xc3), 1000), dataset.AppendLen(nil, uint64(n))...)
+			raw = append(raw, make([]byte, 1000)...)
+		}
+		return dataset.AppendString(raw, "not compressed")
+	}
+	for _, test := range []struct {
+		typ  rdbparse.Type
+		raw  []byte
+		want int64
+	}{
+		{rdbparse.TypeString, dataset.AppendString(nil, "text"), 0},
+		{rdbparse.TypeList, packed(5000, 80_000, 7000), 80_000},
+		{rdbparse.TypeString, packed(70_000)[1:1009], 70_000},
+		{rdbparse.TypeList, packed(5000)[:20], math.MaxInt64},
+		{rdbparse.TypeHashTmplArrayRef, nil, math.MaxInt64},
+	} {
+		if got := rdbparse.Unpacked(test.typ.Info(), test.raw); got != test.want {
+			t.Errorf("%v: %d, want %d", test.typ, got, test.want)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,9 @@ func (r *importRun) checkAll(ctx context.Context, servers []slotter.Server) erro
 		return err
 	}
 	if err := r.reopen(ctx); err != nil {
+		return err
+	}
+	if err := facts.LacksDatabase(ctx, slices.Collect(maps.Keys(sv.dbs))); err != nil {
 		return err
 	}
 	return r.judge(sv, forced)

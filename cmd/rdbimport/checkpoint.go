@@ -17,8 +17,9 @@ import (
 	"github.com/rdbimport/rdbimport/rdbparse/source"
 )
 
-// checkpointFormat is the version of the file's layout.
-const checkpointFormat = 1
+// checkpointFormat is the version of the file's layout. Format 1 did not have
+// earlier.Database: see checkpoint.upgrade.
+const checkpointFormat = 2
 
 // mostCheckpoint is how large the file can be: what is larger is no checkpoint, and is
 // not read to find out.
@@ -45,7 +46,7 @@ type checkpoint struct {
 }
 
 // earlier is what the earlier runs of an import have done, as far as a later one
-// has to report it.
+// has to report it, or to know.
 type earlier struct {
 	Keys    int64           `json:"keys"` // of the sources that are finished
 	Refused int64           `json:"refused,omitempty"`
@@ -54,6 +55,9 @@ type earlier struct {
 	// Masters are those that have the keys; what they may have lost between two runs
 	// is found by them.
 	Masters []pipeline.Process `json:"masters,omitempty"`
+	// Database is the one that all keys so far are of, those of sources that are
+	// finished included, where the target has room for one; nil if there was no key.
+	Database *uint32 `json:"database,omitempty"`
 }
 
 // with adds what this run has met so far.
@@ -102,14 +106,30 @@ func readCheckpoint(name string) (*checkpoint, error) {
 	if err := json.Unmarshal(text, &c); err != nil || c.Format == 0 || len(c.Target) == 0 || c.Options == "" {
 		return nil, fmt.Errorf("%w: %s holds something else", errNoCheckpoint, shownFile(name))
 	}
-	if c.Format != checkpointFormat {
-		return nil, fmt.Errorf("%w %s: it is of format %d, this program writes %d", errCheckpoint, shownFile(name), c.Format, checkpointFormat)
+	if err := c.upgrade(); err != nil {
+		return nil, fmt.Errorf("%w %s: %w", errCheckpoint, shownFile(name), err)
 	}
 	if c.Current < 0 || c.Current >= len(c.Sources) {
 		return nil, fmt.Errorf("%w %s: it is damaged: it is at source %d of %d", errCheckpoint, shownFile(name), c.Current+1, len(c.Sources))
 	}
 	c.name = name
 	return &c, nil
+}
+
+// upgrade makes a checkpoint of an older format one of the present format.
+func (c *checkpoint) upgrade() error {
+	switch {
+	case c.Format == checkpointFormat:
+		return nil
+	case c.Format != 1:
+		return fmt.Errorf("it is of format %d, this program writes %d", c.Format, checkpointFormat)
+	case c.Mark != nil && c.Mark.Keys > 0:
+		c.Before.Database = &c.Mark.DB // keys of a second one would have stopped the import
+	case c.Current > 0:
+		return fmt.Errorf("it is of format 1, at the start of source %d, and does not say which database the keys of the sources before were of", c.Current+1)
+	}
+	c.Format = checkpointFormat
+	return nil
 }
 
 // fits says why an import of these options into these masters cannot go on from

@@ -126,7 +126,11 @@ func TestDamagedCheckpoint(t *testing.T) {
 		"": nil, "{": errNoCheckpoint, "[]": errNoCheckpoint, "REDIS0011": errNoCheckpoint, `{"format":99}`: errNoCheckpoint, `{"format":1}`: errNoCheckpoint,
 		`{"format":99` + rest + `}`:                            errCheckpoint,
 		`{"format":1,"sources":[{}],"current":-1` + rest + `}`: errCheckpoint,
-		`{"format":1,"sources":[{}],"current":1` + rest + `}`:  errCheckpoint,
+		`{"format":2,"sources":[{}],"current":1` + rest + `}`:  errCheckpoint,
+
+		// It does not say which database the sources before were of.
+		`{"format":1,"sources":[{},{}],"current":1` + rest + `}`:                   errCheckpoint,
+		`{"format":1,"sources":[{},{}],"current":1,"mark":{"keys":0}` + rest + `}`: errCheckpoint,
 	} {
 		name := filepath.Join(t.TempDir(), "ck")
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -134,6 +138,27 @@ func TestDamagedCheckpoint(t *testing.T) {
 		}
 		if c, err := readCheckpoint(name); !errors.Is(err, want) || c != nil || want == nil && err != nil {
 			t.Errorf("%q: %+v, %v", text, c, err)
+		}
+	}
+}
+
+// TestOldCheckpoint: files of the format before this one are read where they say, or
+// need not say, which database the keys were of.
+func TestOldCheckpoint(t *testing.T) {
+	three := uint32(3)
+	for place, want := range map[string]*uint32{
+		`"current":0`: nil,
+		`"current":0,"mark":{"offset":900,"db":3,"keys":7}`: &three,
+		`"current":1,"mark":{"offset":900,"db":3,"keys":7}`: &three,
+	} {
+		name := filepath.Join(t.TempDir(), "ck")
+		text := `{"format":1,"sources":[{},{}],"target":["a"],"options":"o",` + place + `}`
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := mustRead(t, name)
+		if db := got.Before.Database; got.Format != checkpointFormat || (db == nil) != (want == nil) || db != nil && *db != *want {
+			t.Errorf("%s: %+v", place, got)
 		}
 	}
 }

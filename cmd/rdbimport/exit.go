@@ -129,7 +129,7 @@ func exitCode(err error) int {
 		return exitStopped
 	case isPartly(err):
 		return exitRefused
-	case errors.As(err, &conflict), errors.Is(err, pipeline.ErrDatabases), errors.Is(err, errTypes):
+	case errors.As(err, &conflict), errors.Is(err, pipeline.ErrDatabases), errors.Is(err, pipeline.ErrNoDatabase), errors.Is(err, errTypes):
 		return exitStopped
 	case isDamage(err):
 		return exitDamaged

@@ -40,6 +40,7 @@ var hintTable = []struct {
 	{pipeline.ErrFewReplicas, "add replicas, or ask for fewer: --wait-replicas 0 waits for none"},
 	{errTypes, "without --check everything else is imported, and this is counted as refused (exit code 4)"},
 	{pipeline.ErrDatabases, "--db N imports one of them, --merge-dbs puts all into one, --db-prefix 'db%d:' does so with the number before each name; a TARGET that has several and names none takes each as it is"},
+	{pipeline.ErrNoDatabase, "raise the setting databases at the target (cluster-databases of a Valkey cluster) above that number, which takes a restart; or --db N imports one database of the dump, --merge-dbs puts all into one, --db-prefix 'db%d:' does so with the number before each name"},
 	{pipeline.ErrTargetFull, "raise maxmemory or make room, or wait for it with --on-oom wait; then " + hintResume},
 	{pipeline.ErrNoProgress, "see what that master does (its log, INFO); --retry-timeout 10m waits longer; then " + hintResume},
 	{pipeline.ErrNotCovered, "each slot needs a master: redis-cli --cluster check HOST:PORT shows what is wrong"},

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/rdbimport/rdbimport/pipeline"
@@ -19,6 +21,7 @@ type planRun struct {
 	behind  int64            // writing commands behind the dumps
 	dumps   int64            // other dumps behind them
 	unread  error            // why nothing could be compared afterwards
+	lacks   error            // why keys could not be put into the databases that they are of
 	pieces  error            // why large values could not be written
 	untried bool             // not all commands for them could be tried
 	there   []pipeline.There // by master
@@ -100,6 +103,7 @@ func (r *planRun) look(ctx context.Context) error {
 		}
 	})
 	if ctx.Err() == nil && facts.Obstacle == nil {
+		r.lacks = facts.LacksDatabase(ctx, slices.Collect(maps.Keys(r.survey.dbs)))
 		var known bool
 		known, r.pieces = facts.PieceRights(ctx, r.survey.planner.Result().InPieces)
 		r.untried = !known && r.pieces == nil
@@ -170,8 +174,10 @@ func (r *planRun) obstacles(damage error) []obstacle {
 	if len(r.survey.dbs) > 1 && r.oneDatabase() {
 		add(r.survey.severalDatabases(r.cluster))
 	}
-	if r.pieces != nil {
-		list = append(list, obstacle{r.pieces.Error(), hintFor(r.pieces), exitStopped}) // it would have begun
+	for _, err := range []error{r.lacks, r.pieces} {
+		if err != nil {
+			list = append(list, obstacle{err.Error(), hintFor(err), exitStopped}) // it would have begun
+		}
 	}
 	add(damage)
 	res := r.survey.planner.Result()

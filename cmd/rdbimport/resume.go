@@ -181,7 +181,14 @@ func (r *importRun) keepCheckpoint(im *pipeline.Importer) (end func(through bool
 		r.con.warn(fmt.Sprintf("up to %s of earlier runs that %s should have may be lost: %s", plural(l.Keys, "key"), l.Addr, l.Reason))
 	}
 	r.sum.before.Losses = r.keep.before.Losses
-	r.keep.result = func() earlier { return r.keep.before.with(im.Snapshot(), im.Processes()) }
+	if db := r.keep.before.Database; db != nil && r.oneDatabase() {
+		im.GoOnIn(*db)
+	}
+	r.keep.result = func() earlier {
+		e := r.keep.before.with(im.Snapshot(), im.Processes())
+		e.Database = im.Database()
+		return e
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { r.keep.run(ctx, im.Settled) })

@@ -170,6 +170,7 @@ func (w *Window) String() StringHead {
 			w.Fail(ErrLZFSize)
 			return StringHead{}
 		}
+		w.unpacked = max(w.unpacked, plain)
 		return StringHead{Form: LZF, Size: size, Plain: plain}
 	}
 	w.i--

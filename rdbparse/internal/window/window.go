@@ -45,6 +45,8 @@ type Window struct {
 	broken bool   // err is the source's
 	again  *again // nil unless bytes are kept or read again
 
+	unpacked uint64 // the most bytes that a compressed string met has without compression
+
 	sum     uint64 // CRC64 of the stream before summed
 	summed  int64  // offset in the stream
 	summing bool
@@ -116,6 +118,10 @@ func (w *Window) Size() int {
 	}
 	return cap(w.b) + cap(w.home)
 }
+
+// Unpacked returns how many bytes the longest of the compressed strings that the cursor
+// has come to claims to have without compression, 0 if there was none.
+func (w *Window) Unpacked() uint64 { return w.unpacked }
 
 // Advance moves the cursor over n bytes, which must be at hand.
 func (w *Window) Advance(n int) { w.i += n }
