@@ -56,7 +56,7 @@ func (im *Importer) watch() {
 		case <-im.ctx.Done():
 			return
 		}
-		now := time.Now().UnixNano()
+		now := steady(time.Now())
 		im.mu.Lock()
 		for _, l := range im.lanes {
 			c := l.conn.Load()
@@ -86,7 +86,7 @@ func (c *connection) probe() {
 	if err == nil {
 		_ = conn.Close()
 		// It is well, and takes its time, or this connection leads nowhere.
-		if c.quiet(time.Now().UnixNano()) > min(deadLimit, im.opts.RetryTimeout/3) {
+		if c.quiet(steady(time.Now())) > min(deadLimit, im.opts.RetryTimeout/3) {
 			c.giveUp(errSilent)
 		}
 		return
@@ -123,7 +123,7 @@ func (c *connection) confirm() error {
 	l, im := c.lane, c.lane.im
 	for {
 		verdict := im.standing(im.ctx, l.place.addr)
-		c.heard.Store(time.Now().UnixNano()) // it has answered: a silence begins now, if at all
+		c.hear(time.Now()) // it has answered: a silence begins now, if at all
 		switch verdict {
 		case standingMaster:
 			return nil

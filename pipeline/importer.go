@@ -152,7 +152,9 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 	im.work.Go(im.refreshMap)
 	im.work.Go(im.watch)
 	im.work.Go(im.paceReplicas)
-	im.work.Go(im.clock.run(im.ctx))
+	im.work.Go(func() {
+		im.clock.run(im.ctx, func(ctx context.Context) *reading { return askTimes(ctx, im.cluster, im.routes.Load().masters) })
+	})
 	return im, nil
 }
 
@@ -279,34 +281,6 @@ func (im *Importer) drain() {
 		case <-im.pool:
 		case <-im.ctx.Done():
 			return
-		}
-	}
-}
-
-// A clock keeps the target's time, so that no key needs to ask for it.
-type clock struct {
-	ahead time.Duration // of the target before this machine
-	now   atomic.Int64  // milliseconds since the epoch, a tick old at most
-}
-
-// tick is how often the clock moves on.
-const tick = 50 * time.Millisecond
-
-func (c *clock) set() { c.now.Store(time.Now().Add(c.ahead).UnixMilli()) }
-
-// run returns what moves the clock on until ctx ends.
-func (c *clock) run(ctx context.Context) func() {
-	c.set()
-	return func() {
-		t := time.NewTicker(tick)
-		defer t.Stop()
-		for {
-			select {
-			case <-t.C:
-				c.set()
-			case <-ctx.Done():
-				return
-			}
 		}
 	}
 }
