@@ -52,7 +52,7 @@ type Importer struct {
 	wait                []byte        // the command WAIT, nil if not wanted
 	bytesRate, keysRate *rate.Limiter // nil without a bound
 	paces               map[string]*pace
-	evictedBefore       map[string]int64 // by address
+	evictedBefore       map[string]evictCount // by address
 	fullOnce            sync.Once
 
 	stats  stats
@@ -142,7 +142,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 	var pieces sync.WaitGroup
 	pieces.Go(func() { im.warnPieces(ctx, m) })
 	im.warnEviction(ctx, m)
-	im.evictedBefore = im.evictedKeys(ctx)
+	im.noteEvicted(ctx, m)
 	pieces.Wait()
 	for _, s := range im.target.servers {
 		im.runIDs[s.Addr] = s.RunID

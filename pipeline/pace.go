@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rdbimport/rdbimport/slotter"
 	"golang.org/x/time/rate"
 )
 
@@ -242,58 +241,4 @@ func (im *Importer) full(addr string, key []byte) error {
 // warnFull says once that the import waits for memory.
 func (im *Importer) warnFull(addr string) {
 	im.fullOnce.Do(func() { im.opts.Warn(fmt.Sprintf("%s is out of memory: waiting until it has some", addr)) })
-}
-
-// warnEviction says so when the masters would make room by dropping keys.
-func (im *Importer) warnEviction(ctx context.Context, m *slotter.Map) {
-	memory := make([]map[string]string, len(m.Masters))
-	if m.EachMaster(ctx, func(ctx context.Context, i int) (err error) {
-		memory[i], err = im.cluster.Info(ctx, m.Masters[i].Addr, "memory")
-		return err
-	}) != nil {
-		return
-	}
-	var free, full int64
-	policy := ""
-	for _, info := range memory {
-		limit, _ := strconv.ParseInt(info["maxmemory"], 10, 64)
-		used, _ := strconv.ParseInt(info["used_memory"], 10, 64)
-		if p := info["maxmemory_policy"]; limit > 0 && p != "" && p != "noeviction" {
-			policy = p
-			full++
-			free += max(0, limit-used)
-		}
-	}
-	if full > 0 && (im.opts.Expect == 0 || free < im.opts.Expect) {
-		im.opts.Warn(fmt.Sprintf("%d of %d masters drop keys when they are full (maxmemory-policy %s), and have room for %d MB: "+
-			"an import that does not fit loses keys", full, len(m.Masters), policy, free>>20))
-	}
-}
-
-// evictedKeys returns how many keys all masters have evicted since they were
-// started, by address.
-func (im *Importer) evictedKeys(ctx context.Context) map[string]int64 {
-	m := im.slotMap.Load()
-	stats := make([]map[string]string, len(m.Masters))
-	_ = m.EachMaster(ctx, func(ctx context.Context, i int) error {
-		stats[i], _ = im.cluster.Info(ctx, m.Masters[i].Addr, "stats") // who does not tell is left out
-		return nil
-	})
-	counts := make(map[string]int64)
-	for i, n := range m.Masters {
-		if evicted, err := strconv.ParseInt(stats[i]["evicted_keys"], 10, 64); err == nil {
-			counts[n.Addr] = evicted
-		}
-	}
-	return counts
-}
-
-// countEvicted compares the masters' counts of evicted keys with those at the
-// start.
-func (im *Importer) countEvicted() {
-	ctx, cancel := context.WithTimeout(im.ctx, probeTimeout)
-	defer cancel()
-	for addr, n := range im.evictedKeys(ctx) {
-		im.stats.evicted.Add(max(0, n-im.evictedBefore[addr]))
-	}
 }
