@@ -72,8 +72,11 @@ type pace struct {
 // off: the hard limit of the replicas' output buffers for stopping, the soft one
 // for going on. A replica acknowledges once a second, so it is never as far
 // behind as it looks.
+//
+// A master without replicas is looked at once in aloneTurns only: it may get one.
 const (
 	paceEvery   = 100 * time.Millisecond
+	aloneTurns  = 20
 	hardDefault = 256 << 20
 	softDefault = 64 << 20
 )
@@ -113,8 +116,8 @@ func (im *Importer) paceOf(addr string) *pace {
 func (im *Importer) paceReplicas() {
 	t := time.NewTicker(paceEvery)
 	defer t.Stop()
-	var limits sync.Map // by address
-	for {
+	var limits, alone sync.Map // by address: of buffers, and which have no replica
+	for turn := 0; ; turn++ {
 		select {
 		case <-t.C:
 		case <-im.ctx.Done():
@@ -123,25 +126,25 @@ func (im *Importer) paceReplicas() {
 		}
 		m := im.slotMap.Load()
 		_ = m.EachMaster(im.ctx, func(_ context.Context, i int) error {
-			n := &m.Masters[i]
-			if len(n.Replicas) == 0 {
+			addr := m.Masters[i].Addr
+			if _, ok := alone.Load(addr); ok && turn%aloneTurns != 0 {
 				return nil
 			}
-			limit, ok := limits.Load(n.Addr)
-			if !ok {
-				limit = im.bufferLimits(n.Addr)
-				limits.Store(n.Addr, limit)
+			if im.paceMaster(addr, &limits) {
+				alone.Delete(addr)
+			} else {
+				alone.Store(addr, true)
 			}
-			hardSoft := limit.([2]int64)
-			im.paceMaster(n.Addr, hardSoft[0]/2, hardSoft[1]/2)
 			return nil
 		})
 	}
 }
 
-// paceMaster closes the gate of a master whose replicas are behind by more than
-// stop bytes, and opens it when they are behind by less than start.
-func (im *Importer) paceMaster(addr string, stop, start int64) {
+// paceMaster closes the gate of a master whose replicas are behind by more than half of
+// the hard limit, and opens it when they are behind by less than half of the soft one. It
+// reports whether the master may have replicas: the slot map does not have those of a
+// standalone server, nor all that come late.
+func (im *Importer) paceMaster(addr string, limits *sync.Map) (replicas bool) {
 	ctx, cancel := context.WithTimeout(im.ctx, probeTimeout)
 	defer cancel()
 	info, err := im.cluster.Info(ctx, addr, "replication")
@@ -150,8 +153,19 @@ func (im *Importer) paceMaster(addr string, stop, start int64) {
 	im.mu.Unlock()
 	if err != nil {
 		p.open() // whatever it is, waiting does not help
-		return
+		return true
 	}
+	if connectedReplicas(info) == 0 {
+		p.open()
+		return false
+	}
+	limit, ok := limits.Load(addr)
+	if !ok {
+		limit = im.bufferLimits(addr)
+		limits.Store(addr, limit)
+	}
+	hardSoft := limit.([2]int64)
+	stop, start := hardSoft[0]/2, hardSoft[1]/2
 	behind := replicasBehind(info)
 	switch gate := p.gate.Load(); {
 	case gate == nil && behind > stop:
@@ -161,6 +175,7 @@ func (im *Importer) paceMaster(addr string, stop, start int64) {
 	case gate != nil && behind < start:
 		p.open()
 	}
+	return true
 }
 
 func (p *pace) open() {
