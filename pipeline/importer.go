@@ -59,6 +59,7 @@ type Importer struct {
 	memory memory
 	clock  clock
 	marks  marks
+	named  named
 	libs   libraries
 
 	// Of values too large to be held: how many bytes of one are, and their keys

@@ -306,6 +306,11 @@ func (l *lane) redirected(b *batch, i int, act action, text []byte, t *tally) {
 	}
 	im.stats.redirects.Add(1)
 	addr := im.cluster.Resolve(announced, l.place.addr)
+	if err := im.named.add(addr, l.place.addr); err != nil {
+		cmd.state = stateOpen
+		im.abort(err)
+		return
+	}
 	cmd.setLane(im.laneTo(place{addr, l.place.db, 0}))
 	if act == actAsk {
 		cmd.state = stateAsk

@@ -144,6 +144,7 @@ type Verifier struct {
 	routes  atomic.Pointer[routes]
 	routeMu sync.Mutex // held to change them
 	clock   clock
+	named   named
 	pool    chan *verifyBatch
 	batch   int // bytes of one
 	large   *semaphore.Weighted
