@@ -31,8 +31,8 @@ func (im *Importer) warnEviction(ctx context.Context, m *slotter.Map) {
 		}
 	}
 	if full > 0 && (im.opts.Expect == 0 || free < im.opts.Expect) {
-		im.opts.Warn(fmt.Sprintf("%d of %d masters drop keys when they are full (maxmemory-policy %s), and have room for %d MB: "+
-			"an import that does not fit loses keys", full, len(m.Masters), policy, free>>20))
+		im.opts.Warn(fmt.Sprintf("masters that drop keys when they are full (maxmemory-policy %s): %d of %d, with room for %d MB: "+
+			"an import that does not fit loses keys", policy, full, len(m.Masters), free>>20))
 	}
 }
 

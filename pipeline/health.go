@@ -209,7 +209,7 @@ func (im *Importer) noteLoss(addr, slots, reason string, harm bool) {
 	}
 	im.losses = append(im.losses, Loss{Addr: addr, Slots: slots, Reason: reason, before: before, after: keys, harm: harm})
 	if harm {
-		im.opts.Warn(fmt.Sprintf("up to %d keys that %s had may be lost: %s", keys-before, addr, reason))
+		im.opts.Warn(fmt.Sprintf("up to %s that %s had may be lost: %s", counted(keys-before, "key"), addr, reason))
 	}
 }
 

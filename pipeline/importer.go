@@ -265,7 +265,7 @@ func (im *Importer) Close() (Result, error) {
 	default:
 	}
 	if res.Unsettled != 0 {
-		return res, fmt.Errorf("import ended with %d keys unsettled: %w", res.Unsettled, context.Cause(im.ctx))
+		return res, fmt.Errorf("import ended with %s unsettled: %w", counted(res.Unsettled, "key"), context.Cause(im.ctx))
 	}
 	return res, nil
 }

@@ -92,7 +92,7 @@ func (im *Importer) enoughReplicas(ctx context.Context, m *slotter.Map) error {
 			has = connectedReplicas(info)
 		}
 		if has < im.opts.WaitReplicas {
-			return fmt.Errorf("%w: %s has %d, %d are to confirm each key", ErrFewReplicas, n.Addr, has, im.opts.WaitReplicas)
+			return fmt.Errorf("%w: %s has %d, wanted to confirm each key: %d", ErrFewReplicas, n.Addr, has, im.opts.WaitReplicas)
 		}
 	}
 	return nil

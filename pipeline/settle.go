@@ -69,7 +69,7 @@ func (c *connection) settleWait(b *batch) error {
 	}
 	if n < int64(l.im.opts.WaitReplicas) {
 		if len(c.unconfirmed) > 0 {
-			l.im.trouble(l, fmt.Errorf("%d replicas have what was written, %d are wanted", n, l.im.opts.WaitReplicas))
+			l.im.trouble(l, fmt.Errorf("%s confirmed what was written, wanted: %d", counted(n, "replica"), l.im.opts.WaitReplicas))
 			l.queue.put(&batch{how: sendWait})
 		}
 		return nil
