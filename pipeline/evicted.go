@@ -100,9 +100,9 @@ func (im *Importer) noteEvicted(ctx context.Context, m *slotter.Map) {
 }
 
 // countEvicted counts the keys that all servers have evicted that have been masters in
-// this import.
+// this import, which may have been ended by an error.
 func (im *Importer) countEvicted() {
-	ctx, cancel := context.WithTimeout(im.ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(im.caller, probeTimeout)
 	defer cancel()
 	var addrs []string
 	for _, n := range im.slotMap.Load().Masters {

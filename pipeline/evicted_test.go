@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/rdbimport/rdbimport/pipeline"
@@ -24,6 +25,24 @@ func TestEvicted(t *testing.T) {
 	}
 	if res.Evicted == 0 || res.Evicted != evicted || size+evicted != n {
 		t.Errorf("%d keys evicted according to the import, %d according to the masters, who hold %d", res.Evicted, evicted, size)
+	}
+}
+
+// TestEvictedAndFull imports into a master that evicts keys and one that is full, which
+// ends the import: what was evicted before that counts.
+func TestEvictedAndFull(t *testing.T) {
+	t.Parallel()
+	const n = 100_000
+	lc := start(t, localcluster.Options{})
+	limitMemory(t, lc, 2<<20, "noeviction")
+	evicts := lc.Masters()[0]
+	must(t, evicts, "CONFIG", "SET", "maxmemory", number(t, evicts.Client(), "Memory", "used_memory")+512<<10, "maxmemory-policy", "allkeys-lru")
+	res, err := begin(t, connect(t, lc.URL()), numbered(t, n), all(pipeline.ConflictFail)).end()
+	if !errors.Is(err, pipeline.ErrTargetFull) {
+		t.Fatal(err)
+	}
+	if evicted := number(t, evicts.Client(), "Stats", "evicted_keys"); res.Evicted == 0 || res.Evicted > evicted { // it may have gone on with what it had been sent
+		t.Errorf("%d keys evicted according to the import, %d according to the master", res.Evicted, evicted)
 	}
 }
 
