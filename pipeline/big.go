@@ -296,7 +296,7 @@ func (b *bigValue) waitForReplicas() error {
 		if err != nil || n >= int64(im.opts.WaitReplicas) {
 			return err
 		}
-		err = fmt.Errorf("%d replicas have what was written, %d are wanted", n, im.opts.WaitReplicas)
+		err = fmt.Errorf("%s confirmed what was written, wanted: %d", counted(n, "replica"), im.opts.WaitReplicas)
 		im.trouble(b.k.lane, err)
 		// The master answers, which is why trouble never finds that too much.
 		if d := time.Since(from); d > im.opts.RetryTimeout {

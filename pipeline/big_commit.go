@@ -95,7 +95,7 @@ func (b *bigValue) incomplete(n int64) error {
 	twice := kind == rdbparse.KindSet || kind == rdbparse.KindZSet || kind == rdbparse.KindHash
 	if twice && b.mismatch > 0 && n == b.lastCard {
 		return &sourceError{&element.Error{Type: b.e.Type.Type, Offset: b.v.Offset() - b.v.Start(),
-			Err: fmt.Errorf("%w: only %d of its %d elements differ", element.ErrDamaged, n, b.parts)}}
+			Err: fmt.Errorf("%w: of its %s only %d differ", element.ErrDamaged, counted(b.parts, "element"), n)}}
 	}
 	b.lastCard = n
 	return b.lost(fmt.Sprintf("the target keeps losing parts of it: written in pieces, %d of %d were there", n, b.parts))

@@ -90,7 +90,7 @@ func (c *rangeCompare) run() (differs string, err error) {
 		return differs, err
 	}
 	if have > c.count || have < c.count-c.faded {
-		return fmt.Sprintf("it has %d elements, %d in the dump", have, c.count), nil
+		return fmt.Sprintf("it has %s, %d in the dump", counted(have, "element"), c.count), nil
 	}
 	return "", nil
 }

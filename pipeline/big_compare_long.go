@@ -15,7 +15,7 @@ var errDiffers = errors.New("it differs")
 func (c *rangeCompare) text(r *element.Reader, el *element.Element, have int64) (differs string, err error) {
 	c.count = max(el.Long, int64(len(el.Value)))
 	if c.count != have {
-		return fmt.Sprintf("it has %d bytes, %d in the dump", have, c.count), nil
+		return fmt.Sprintf("it has %s, %d in the dump", counted(have, "byte"), c.count), nil
 	}
 	at := int64(0)
 	check := func(p []byte) error {
@@ -29,7 +29,7 @@ func (c *rangeCompare) text(r *element.Reader, el *element.Element, have int64) 
 				return err
 			}
 			if !rep.is(p[:step]) {
-				differs = fmt.Sprintf("it differs within %d bytes from offset %d", step, at)
+				differs = fmt.Sprintf("it differs within %s from offset %d", counted(step, "byte"), at)
 				return errDiffers
 			}
 			at += int64(step)

@@ -88,7 +88,7 @@ func (c *rangeCompare) groupEnd() (differs string, err error) {
 		return differs, err
 	}
 	if s.info.pending != s.pending {
-		return fmt.Sprintf("group %q waits for %d entries, for %d in the dump", short(s.group), s.info.pending, s.pending), nil
+		return fmt.Sprintf("group %q waits for %s, for %d in the dump", short(s.group), counted(s.info.pending, "entry"), s.pending), nil
 	}
 	return "", nil
 }
@@ -251,7 +251,7 @@ func (c *rangeCompare) pendingAnswer(p pendingAsked) (differs string, err error)
 	late := c.clock() - idle - p.d.time
 	switch {
 	case uint64(count) != p.d.count:
-		return fmt.Sprintf("entry %v was delivered %d times in group %q, %d times in the dump", p.id, count, short(s.group), p.d.count), nil
+		return fmt.Sprintf("entry %v was delivered %s in group %q, %s in the dump", p.id, counted(count, "time"), short(s.group), counted(int64(p.d.count), "time")), nil
 	case p.d.time > 0 && p.d.time <= c.now && (late > ttlTolerance || late < -ttlTolerance):
 		return fmt.Sprintf("entry %v was delivered at another time in group %q", p.id, short(s.group)), nil
 	}

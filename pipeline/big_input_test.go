@@ -72,13 +72,13 @@ func badDumps(t *testing.T) (all []badDump) {
 	add("score", "does not fit its own encoding", false, dataset.TypeZset2, dataset.AppendZset2(nil, members), nil)
 	twice := manyTexts("member", 30_000)
 	twice[29_000] = twice[3]
-	add("member twice", "only 29999 of its 30000 elements differ", false, dataset.TypeSet, dataset.AppendStrings(nil, twice), nil)
+	add("member twice", "of its 30000 elements only 29999 differ", false, dataset.TypeSet, dataset.AppendStrings(nil, twice), nil)
 	pairs := manyTexts("field", 60_000)
 	pairs[50_000] = pairs[0]
-	add("field twice", "only 29999 of its 30000 elements differ", false, dataset.TypeHash, dataset.AppendHash(nil, pairs), nil)
+	add("field twice", "of its 30000 elements only 29999 differ", false, dataset.TypeHash, dataset.AppendHash(nil, pairs), nil)
 	members = manyMembers(30_000)
 	members[20_000].Name = members[7].Name
-	add("scored member twice", "only 29999 of its 30000 elements differ", false, dataset.TypeZset2, dataset.AppendZset2(nil, members), nil)
+	add("scored member twice", "of its 30000 elements only 29999 differ", false, dataset.TypeZset2, dataset.AppendZset2(nil, members), nil)
 	// The frame is not sound either.
 	add("length of an element", "", true, dataset.TypeSet, pieceKinds[2].value(30_000), func(dump []byte, from int) []byte {
 		i := bytes.Index(dump, []byte("member number 20000"))

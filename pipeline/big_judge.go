@@ -92,6 +92,9 @@ func (b *bigValue) judgeReply(err *replyError) (again bool, _ error) {
 		im.stats.redirects.Add(1)
 		announced, ok := redirect(text)
 		to := im.cluster.Resolve(announced, err.addr)
+		if many := im.named.add(to, err.addr); many != nil {
+			return false, b.f.unread(many)
+		}
 		if ok && act == actMoved {
 			im.movedTo(map[uint16]string{b.slot: to})
 		} else {

@@ -323,7 +323,7 @@ func (s *streamWriter) groupEnd() error {
 	}
 	if s.counted != int64(len(s.pending)) {
 		return &sourceError{&element.Error{Type: s.w.b.e.Type.Type, Offset: s.w.b.v.Offset() - s.w.b.v.Start(),
-			Err: fmt.Errorf("%w: %d pending entries, of which consumers hold %d", element.ErrDamaged, len(s.pending), s.counted)}}
+			Err: fmt.Errorf("%w: %s, of which consumers hold %d", element.ErrDamaged, counted(len(s.pending), "pending entry"), s.counted)}}
 	}
 	if s.counted > 0 {
 		k := s.w.k
@@ -334,7 +334,7 @@ func (s *streamWriter) groupEnd() error {
 			return err
 		}
 		if n != s.counted {
-			return s.w.b.lost(fmt.Sprintf("the target keeps only %d of the %d pending entries of a group", n, s.counted))
+			return s.w.b.lost(fmt.Sprintf("of the pending entries of a group the target keeps %d of %d", n, s.counted))
 		}
 	}
 	clear(s.pending)

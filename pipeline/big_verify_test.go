@@ -134,7 +134,7 @@ func bigAlterations(s matrixServer) []alteration {
 		{key: "missing", made: cmds(scored), done: cmds(cmd("DEL")), kind: pipeline.Missing, what: "does not have it"},
 		{key: "expiry:none", made: cmds(scored, cmd("PEXPIREAT", future)), done: cmds(cmd("PERSIST")), kind: pipeline.ExpiryOff, what: "no expiry"},
 		{key: "expiry:new", made: cmds(table), done: cmds(cmd("PEXPIREAT", future)), kind: pipeline.ExpiryOff, what: "expiry"},
-		{key: "expiry:other", made: append(text[:1:1], cmd("PEXPIREAT", future)), done: cmds(cmd("PEXPIREAT", future+5000)), kind: pipeline.ExpiryOff, what: "its expiry is off by"},
+		{key: "expiry:other", made: append(text[:1:1], cmd("PEXPIREAT", future)), done: cmds(cmd("PEXPIREAT", future+5000)), kind: pipeline.ExpiryOff, what: " ms later than in the dump"},
 		{key: "field:new", made: cmds(table), done: cmds(cmd("HPEXPIREAT", future, "FIELDS", 1, "field7")), kind: different, what: `"field7" has another expiry`, needs: fields},
 		{key: "field:other", made: cmds(table, cmd("HPEXPIREAT", future, "FIELDS", 1, "field2")), done: cmds(cmd("HPEXPIREAT", future+1, "FIELDS", 1, "field2")), kind: different, what: `"field2" has another expiry`, needs: fields},
 		{key: "field:none", made: cmds(table, cmd("HPEXPIREAT", future, "FIELDS", 1, "field2")), done: cmds(cmd("HPERSIST", "FIELDS", 1, "field2")), kind: different, what: `"field2" has another expiry`, needs: fields},

@@ -270,24 +270,6 @@ func TestTargetFull(t *testing.T) {
 	})
 }
 
-// TestEvicted imports into masters that make room by evicting keys: that is said.
-func TestEvicted(t *testing.T) {
-	t.Parallel()
-	const n = 100_000
-	dump := numbered(t, n)
-	lc := start(t, localcluster.Options{})
-	limitMemory(t, lc, 2<<20, "allkeys-lru")
-	res := begin(t, connect(t, lc.URL()), dump, all(pipeline.ConflictFail)).complete(n)
-	size, evicted := int64(0), int64(0)
-	for _, m := range masters(lc) {
-		size += m.DBSize(t.Context()).Val()
-		evicted += number(t, m, "Stats", "evicted_keys")
-	}
-	if res.Evicted == 0 || res.Evicted != evicted || size+evicted != n {
-		t.Errorf("%d keys evicted according to the import, %d according to the masters, who hold %d", res.Evicted, evicted, size)
-	}
-}
-
 // number returns a number in INFO.
 func number(t *testing.T, c *redis.Client, section, name string) int64 {
 	t.Helper()

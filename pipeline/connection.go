@@ -17,8 +17,9 @@ type connection struct {
 	replies *replyReader
 
 	waiting atomic.Int64 // batches that are being written or not yet answered
-	heard   atomic.Int64 // when something last arrived, or was asked after all was answered, in ns since the epoch
-	moved   atomic.Int64 // when something was last written
+	heard   atomic.Int64 // when something last arrived, or was asked after all was answered, as steady says
+	clock   atomic.Int64 // the same, as this machine's clock says, which goes on while the machine sleeps
+	moved   atomic.Int64 // when something was last written, as steady says
 	probing atomic.Bool
 	broke   atomic.Pointer[error]
 	behind  atomic.Int64 // commands of the batches in flight
@@ -46,7 +47,7 @@ func newConnection(l *lane, conn net.Conn) *connection {
 	c.replies = newReplyReader(conn)
 	c.replies.expect, c.replies.arrived = c.expect, c.arrived
 	c.replies.most, c.replies.counts = max(l.im.held, askText), &l.im.memory
-	c.heard.Store(time.Now().UnixNano())
+	c.hear(time.Now())
 	return c
 }
 
@@ -68,13 +69,20 @@ func (c *connection) arrived() error {
 		c.trip = min(c.trip, at.Sub(c.firstFor))
 		c.firstFor = time.Time{}
 	}
-	now := at.UnixNano()
-	before := c.heard.Swap(now)
-	c.low.waited(time.Duration(now - before))
-	if time.Duration(now-before) > limit {
+	silent, slept := c.hear(at)
+	c.low.waited(silent)
+	if max(silent, slept) > limit {
 		return c.confirm()
 	}
 	return nil
+}
+
+// hear notes that something has arrived, or was asked after all was answered, and
+// returns how long ago that was the case before: in time that this process had, and by
+// this machine's clock.
+func (c *connection) hear(at time.Time) (silent, slept time.Duration) {
+	now, clock := steady(at), at.UnixNano()
+	return time.Duration(now - c.heard.Swap(now)), time.Duration(clock - c.clock.Swap(clock))
 }
 
 // natural is how long a master is silent without having stopped: where everything
@@ -107,7 +115,7 @@ func (c *connection) write(b *batch) error {
 			}
 			b.written = time.Now()
 			if c.waiting.Add(1) == 1 {
-				c.heard.Store(b.written.UnixNano()) // it had nothing to say
+				c.hear(b.written) // it had nothing to say
 			}
 			err := c.writeBatch(b)
 			if err == nil {
@@ -177,7 +185,7 @@ func (c *connection) writeBytes(p []byte) error {
 			return err
 		}
 		p = p[n:]
-		c.moved.Store(time.Now().UnixNano())
+		c.moved.Store(steady(time.Now()))
 	}
 	return nil
 }
@@ -200,7 +208,7 @@ func (c *connection) writeAll(bufs net.Buffers) error {
 			if _, err := some.WriteTo(c.conn); err != nil {
 				return err
 			}
-			c.moved.Store(time.Now().UnixNano())
+			c.moved.Store(steady(time.Now()))
 		}
 		bufs = bufs[n:]
 	}

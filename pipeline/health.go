@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/rdbimport/rdbimport/slotter"
@@ -56,7 +55,7 @@ func (im *Importer) watch() {
 		case <-im.ctx.Done():
 			return
 		}
-		now := time.Now().UnixNano()
+		now := steady(time.Now())
 		im.mu.Lock()
 		for _, l := range im.lanes {
 			c := l.conn.Load()
@@ -86,7 +85,7 @@ func (c *connection) probe() {
 	if err == nil {
 		_ = conn.Close()
 		// It is well, and takes its time, or this connection leads nowhere.
-		if c.quiet(time.Now().UnixNano()) > min(deadLimit, im.opts.RetryTimeout/3) {
+		if c.quiet(steady(time.Now())) > min(deadLimit, im.opts.RetryTimeout/3) {
 			c.giveUp(errSilent)
 		}
 		return
@@ -123,7 +122,7 @@ func (c *connection) confirm() error {
 	l, im := c.lane, c.lane.im
 	for {
 		verdict := im.standing(im.ctx, l.place.addr)
-		c.heard.Store(time.Now().UnixNano()) // it has answered: a silence begins now, if at all
+		c.hear(time.Now()) // it has answered: a silence begins now, if at all
 		switch verdict {
 		case standingMaster:
 			return nil
@@ -153,7 +152,7 @@ type Loss struct {
 
 	// What it had before those in question, and when the loss was noted.
 	before, after int64
-	harm          bool // false if the replicas had all of them
+	harm          bool // false if all replicas had all of them
 }
 
 // failedOver compares two maps and notes the slots whose owner has been replaced
@@ -181,40 +180,7 @@ func (im *Importer) failedOver(before, after *slotter.Map) {
 		im.breakOff(addr)
 		im.stats.failovers.Add(1)
 		delete(im.runIDs, addr) // if it comes back, it starts empty, and that is known
-		im.noteLoss(addr, slotter.FormatRanges(ranges), "its replica has taken over, and may not have had all of them", im.opts.WaitReplicas == 0)
-	}
-}
-
-// replicaOf reports whether a node has been a replica of a master at any time.
-// im.mu is held.
-func (im *Importer) replicaOf(master, node string) bool {
-	return im.replicas[[2]string{master, node}]
-}
-
-// noteReplicas remembers who is whose replica: a map leaves out those that are
-// not well at the moment. im.mu is held.
-func (im *Importer) noteReplicas(m *slotter.Map) {
-	for _, n := range m.Masters {
-		for _, r := range n.Replicas {
-			im.replicas[[2]string{n.ID, r.ID}] = true
-		}
-	}
-}
-
-// noteHeirs does so with those that a map leaves out at the start, because they have not
-// got anything from their master yet.
-func (im *Importer) noteHeirs(ctx context.Context, m *slotter.Map) {
-	if im.cluster.Standalone() {
-		return
-	}
-	for _, w := range im.hearWitnesses(ctx, m) {
-		im.mu.Lock()
-		for line := range strings.Lines(w.nodes) {
-			if f := strings.Fields(line); len(f) >= 8 && strings.Contains(f[2], "slave") {
-				im.replicas[[2]string{f[3], f[0]}] = true
-			}
-		}
-		im.mu.Unlock()
+		im.noteLoss(addr, slotter.FormatRanges(ranges), "its replica has taken over, and may not have had all of them", im.mayLose(before.Masters[a].ID))
 	}
 }
 
@@ -243,7 +209,7 @@ func (im *Importer) noteLoss(addr, slots, reason string, harm bool) {
 	}
 	im.losses = append(im.losses, Loss{Addr: addr, Slots: slots, Reason: reason, before: before, after: keys, harm: harm})
 	if harm {
-		im.opts.Warn(fmt.Sprintf("up to %d keys that %s had may be lost: %s", keys-before, addr, reason))
+		im.opts.Warn(fmt.Sprintf("up to %s that %s had may be lost: %s", counted(keys-before, "key"), addr, reason))
 	}
 }
 

@@ -54,13 +54,14 @@ type Importer struct {
 	wait                []byte        // the command WAIT, nil if not wanted
 	bytesRate, keysRate *rate.Limiter // nil without a bound
 	paces               map[string]*pace
-	evictedBefore       map[string]int64 // by address
+	evictedBefore       map[string]evictCount // by address
 	fullOnce            sync.Once
 
 	stats  stats
 	memory memory
 	clock  clock
 	marks  marks
+	named  named
 	libs   libraries
 
 	// Of values too large to be held: how many bytes of one are, and their keys
@@ -146,7 +147,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 	var pieces sync.WaitGroup
 	pieces.Go(func() { im.warnPieces(ctx, m) })
 	im.warnEviction(ctx, m)
-	im.evictedBefore = im.evictedKeys(ctx)
+	im.noteEvicted(ctx, m)
 	pieces.Wait()
 	for _, s := range im.target.servers {
 		im.runIDs[s.Addr] = s.RunID
@@ -156,8 +157,11 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 	im.work.Go(im.runLong)
 	im.work.Go(im.refreshMap)
 	im.work.Go(im.watch)
+	im.work.Go(im.watchHeirs)
 	im.work.Go(im.paceReplicas)
-	im.work.Go(im.clock.run(im.ctx))
+	im.work.Go(func() {
+		im.clock.run(im.ctx, func(ctx context.Context) *reading { return askTimes(ctx, im.cluster, im.routes.Load().masters) })
+	})
 	return im, nil
 }
 
@@ -267,7 +271,7 @@ func (im *Importer) Close() (Result, error) {
 	default:
 	}
 	if res.Unsettled != 0 {
-		return res, fmt.Errorf("import ended with %d keys unsettled: %w", res.Unsettled, context.Cause(im.ctx))
+		return res, fmt.Errorf("import ended with %s unsettled: %w", counted(res.Unsettled, "key"), context.Cause(im.ctx))
 	}
 	return res, nil
 }
@@ -285,34 +289,6 @@ func (im *Importer) drain() {
 		case <-im.pool:
 		case <-im.ctx.Done():
 			return
-		}
-	}
-}
-
-// A clock keeps the target's time, so that no key needs to ask for it.
-type clock struct {
-	ahead time.Duration // of the target before this machine
-	now   atomic.Int64  // milliseconds since the epoch, a tick old at most
-}
-
-// tick is how often the clock moves on.
-const tick = 50 * time.Millisecond
-
-func (c *clock) set() { c.now.Store(time.Now().Add(c.ahead).UnixMilli()) }
-
-// run returns what moves the clock on until ctx ends.
-func (c *clock) run(ctx context.Context) func() {
-	c.set()
-	return func() {
-		t := time.NewTicker(tick)
-		defer t.Stop()
-		for {
-			select {
-			case <-t.C:
-				c.set()
-			case <-ctx.Done():
-				return
-			}
 		}
 	}
 }

@@ -26,7 +26,7 @@ type lane struct {
 	there       atomic.Int64 // keys that the master had already, as they should be
 	pace        *pace
 	conn        atomic.Pointer[connection]
-	since       atomic.Int64 // when its present trouble began, in ns since the epoch; 0 if all is well
+	since       atomic.Int64 // when its present trouble began, as steady says; 0 if all is well
 	latest      atomic.Int64 // when it last had trouble
 	laneState
 

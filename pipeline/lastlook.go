@@ -39,7 +39,7 @@ func (im *Importer) lastLook() {
 		addr := m.Masters[i].Addr
 		if im.hasKeys(addr) && !im.stillThere(ctx, addr) {
 			im.mu.Lock()
-			im.noteLoss(addr, "", "it does not answer at the end of the import", im.opts.WaitReplicas == 0)
+			im.noteLoss(addr, "", "it does not answer at the end of the import", im.mayLose(m.Masters[i].ID))
 			im.mu.Unlock()
 		}
 		return nil
@@ -79,7 +79,7 @@ func (im *Importer) stillThere(ctx context.Context, addr string) bool {
 // it may be cut off from the other nodes and still answer here. If that is not decided in
 // time, the keys may be lost.
 func (im *Importer) awaitHeirs(ctx context.Context) {
-	var why map[string]string
+	var why map[doubt]string
 	for {
 		if now := im.doubted(ctx); ctx.Err() == nil {
 			why = now // or there was no time left to ask
@@ -95,18 +95,21 @@ func (im *Importer) awaitHeirs(ctx context.Context) {
 		}
 		im.mu.Lock()
 		defer im.mu.Unlock()
-		for addr, reason := range why {
-			im.noteLoss(addr, "", reason, im.opts.WaitReplicas == 0)
+		for d, reason := range why {
+			im.noteLoss(d.addr, "", reason, im.mayLose(d.id))
 		}
 		return
 	}
 }
 
+// A doubt is about a master.
+type doubt struct{ id, addr string }
+
 // doubted returns the masters that have keys and have had a replica, and which
 // most of a few other nodes think to fail, or about which most of these cannot be asked;
 // each with the reason why its keys may be lost.
-func (im *Importer) doubted(ctx context.Context) map[string]string {
-	why := make(map[string]string)
+func (im *Importer) doubted(ctx context.Context) map[doubt]string {
+	why := make(map[doubt]string)
 	m, heirs := im.slotMap.Load(), im.haveHeirs()
 	var said []witness
 	for _, n := range m.Masters {
@@ -130,23 +133,12 @@ func (im *Importer) doubted(ctx context.Context) map[string]string {
 		}
 		switch {
 		case 2*silent > asked:
-			why[n.Addr] = "most of the other nodes do not answer, and its replica may have taken over and not have had all of them"
+			why[doubt{n.ID, n.Addr}] = "most of the other nodes do not answer, and its replica may have taken over and not have had all of them"
 		case 2*failing > asked-silent:
-			why[n.Addr] = "the other nodes think that it has failed or is no master any more, and its replica may take over and not have had all of them"
+			why[doubt{n.ID, n.Addr}] = "the other nodes think that it has failed or is no master any more, and its replica may take over and not have had all of them"
 		}
 	}
 	return why
-}
-
-// haveHeirs returns the ids of the masters that have had a replica.
-func (im *Importer) haveHeirs() map[string]bool {
-	im.mu.Lock()
-	defer im.mu.Unlock()
-	all := make(map[string]bool)
-	for pair := range im.replicas {
-		all[pair[0]] = true
-	}
-	return all
 }
 
 // A witness is a node that was asked what it thinks of the others.

@@ -24,7 +24,7 @@ const linksShare = 32
 // connection.
 func (im *Importer) linkTo(addr string, db uint32) (*link, error) {
 	if k := im.links.take(addr, db); k != nil {
-		k.c.heard.Store(time.Now().UnixNano()) // nothing was asked meanwhile
+		k.c.hear(time.Now()) // nothing was asked meanwhile
 		k.written = 0
 		return k, nil
 	}

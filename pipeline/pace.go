@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rdbimport/rdbimport/slotter"
 	"golang.org/x/time/rate"
 )
 
@@ -73,8 +72,11 @@ type pace struct {
 // off: the hard limit of the replicas' output buffers for stopping, the soft one
 // for going on. A replica acknowledges once a second, so it is never as far
 // behind as it looks.
+//
+// A master without replicas is looked at once in aloneTurns only: it may get one.
 const (
 	paceEvery   = 100 * time.Millisecond
+	aloneTurns  = 20
 	hardDefault = 256 << 20
 	softDefault = 64 << 20
 )
@@ -114,8 +116,8 @@ func (im *Importer) paceOf(addr string) *pace {
 func (im *Importer) paceReplicas() {
 	t := time.NewTicker(paceEvery)
 	defer t.Stop()
-	var limits sync.Map // by address
-	for {
+	var limits, alone sync.Map // by address: of buffers, and which have no replica
+	for turn := 0; ; turn++ {
 		select {
 		case <-t.C:
 		case <-im.ctx.Done():
@@ -124,25 +126,25 @@ func (im *Importer) paceReplicas() {
 		}
 		m := im.slotMap.Load()
 		_ = m.EachMaster(im.ctx, func(_ context.Context, i int) error {
-			n := &m.Masters[i]
-			if len(n.Replicas) == 0 {
+			addr := m.Masters[i].Addr
+			if _, ok := alone.Load(addr); ok && turn%aloneTurns != 0 {
 				return nil
 			}
-			limit, ok := limits.Load(n.Addr)
-			if !ok {
-				limit = im.bufferLimits(n.Addr)
-				limits.Store(n.Addr, limit)
+			if im.paceMaster(addr, &limits) {
+				alone.Delete(addr)
+			} else {
+				alone.Store(addr, true)
 			}
-			hardSoft := limit.([2]int64)
-			im.paceMaster(n.Addr, hardSoft[0]/2, hardSoft[1]/2)
 			return nil
 		})
 	}
 }
 
-// paceMaster closes the gate of a master whose replicas are behind by more than
-// stop bytes, and opens it when they are behind by less than start.
-func (im *Importer) paceMaster(addr string, stop, start int64) {
+// paceMaster closes the gate of a master whose replicas are behind by more than half of
+// the hard limit, and opens it when they are behind by less than half of the soft one. It
+// reports whether the master may have replicas: the slot map does not have those of a
+// standalone server, nor all that come late.
+func (im *Importer) paceMaster(addr string, limits *sync.Map) (replicas bool) {
 	ctx, cancel := context.WithTimeout(im.ctx, probeTimeout)
 	defer cancel()
 	info, err := im.cluster.Info(ctx, addr, "replication")
@@ -151,8 +153,19 @@ func (im *Importer) paceMaster(addr string, stop, start int64) {
 	im.mu.Unlock()
 	if err != nil {
 		p.open() // whatever it is, waiting does not help
-		return
+		return true
 	}
+	if connectedReplicas(info) == 0 {
+		p.open()
+		return false
+	}
+	limit, ok := limits.Load(addr)
+	if !ok {
+		limit = im.bufferLimits(addr)
+		limits.Store(addr, limit)
+	}
+	hardSoft := limit.([2]int64)
+	stop, start := hardSoft[0]/2, hardSoft[1]/2
 	behind := replicasBehind(info)
 	switch gate := p.gate.Load(); {
 	case gate == nil && behind > stop:
@@ -162,6 +175,7 @@ func (im *Importer) paceMaster(addr string, stop, start int64) {
 	case gate != nil && behind < start:
 		p.open()
 	}
+	return true
 }
 
 func (p *pace) open() {
@@ -242,58 +256,4 @@ func (im *Importer) full(addr string, key []byte) error {
 // warnFull says once that the import waits for memory.
 func (im *Importer) warnFull(addr string) {
 	im.fullOnce.Do(func() { im.opts.Warn(fmt.Sprintf("%s is out of memory: waiting until it has some", addr)) })
-}
-
-// warnEviction says so when the masters would make room by dropping keys.
-func (im *Importer) warnEviction(ctx context.Context, m *slotter.Map) {
-	memory := make([]map[string]string, len(m.Masters))
-	if m.EachMaster(ctx, func(ctx context.Context, i int) (err error) {
-		memory[i], err = im.cluster.Info(ctx, m.Masters[i].Addr, "memory")
-		return err
-	}) != nil {
-		return
-	}
-	var free, full int64
-	policy := ""
-	for _, info := range memory {
-		limit, _ := strconv.ParseInt(info["maxmemory"], 10, 64)
-		used, _ := strconv.ParseInt(info["used_memory"], 10, 64)
-		if p := info["maxmemory_policy"]; limit > 0 && p != "" && p != "noeviction" {
-			policy = p
-			full++
-			free += max(0, limit-used)
-		}
-	}
-	if full > 0 && (im.opts.Expect == 0 || free < im.opts.Expect) {
-		im.opts.Warn(fmt.Sprintf("%d of %d masters drop keys when they are full (maxmemory-policy %s), and have room for %d MB: "+
-			"an import that does not fit loses keys", full, len(m.Masters), policy, free>>20))
-	}
-}
-
-// evictedKeys returns how many keys all masters have evicted since they were
-// started, by address.
-func (im *Importer) evictedKeys(ctx context.Context) map[string]int64 {
-	m := im.slotMap.Load()
-	stats := make([]map[string]string, len(m.Masters))
-	_ = m.EachMaster(ctx, func(ctx context.Context, i int) error {
-		stats[i], _ = im.cluster.Info(ctx, m.Masters[i].Addr, "stats") // who does not tell is left out
-		return nil
-	})
-	counts := make(map[string]int64)
-	for i, n := range m.Masters {
-		if evicted, err := strconv.ParseInt(stats[i]["evicted_keys"], 10, 64); err == nil {
-			counts[n.Addr] = evicted
-		}
-	}
-	return counts
-}
-
-// countEvicted compares the masters' counts of evicted keys with those at the
-// start.
-func (im *Importer) countEvicted() {
-	ctx, cancel := context.WithTimeout(im.ctx, probeTimeout)
-	defer cancel()
-	for addr, n := range im.evictedKeys(ctx) {
-		im.stats.evicted.Add(max(0, n-im.evictedBefore[addr]))
-	}
 }

@@ -66,7 +66,7 @@ func TestConflicts(t *testing.T) {
 		{"another expiry", pipeline.ConflictFail, func(t *testing.T) {
 			k, n := key("b")
 			n.Client().PExpireAt(t.Context(), k, time.UnixMilli(later+2000))
-		}, "its expiry is off by 2000 ms", 2, 0, "2"},
+		}, "it expires 2000 ms later", 2, 0, "2"},
 		{"no expiry", pipeline.ConflictFail, func(t *testing.T) {
 			k, n := key("b")
 			n.Client().Persist(t.Context(), k)

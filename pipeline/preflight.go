@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/rdbimport/rdbimport/rdbparse/element"
 	"github.com/rdbimport/rdbimport/slotter"
@@ -59,11 +58,11 @@ func (im *Importer) preflight(ctx context.Context, m *slotter.Map) error {
 	if err := im.enoughReplicas(ctx, m); err != nil {
 		return err
 	}
-	servers, ahead, err := askMasters(ctx, im.cluster, m, im.opts.Warn, im.probeRestore)
+	servers, now, err := askMasters(ctx, im.cluster, m, im.opts.Warn, im.probeRestore)
 	if err != nil {
 		return err
 	}
-	im.clock.ahead = ahead
+	im.clock.begin(now)
 	im.setTarget(servers)
 	longest := make([]int, len(m.Masters))
 	var told sync.Map
@@ -93,7 +92,7 @@ func (im *Importer) enoughReplicas(ctx context.Context, m *slotter.Map) error {
 			has = connectedReplicas(info)
 		}
 		if has < im.opts.WaitReplicas {
-			return fmt.Errorf("%w: %s has %d, %d are to confirm each key", ErrFewReplicas, n.Addr, has, im.opts.WaitReplicas)
+			return fmt.Errorf("%w: %s has %d, wanted to confirm each key: %d", ErrFewReplicas, n.Addr, has, im.opts.WaitReplicas)
 		}
 	}
 	return nil
@@ -121,11 +120,11 @@ func (im *Importer) longestArgument(ctx context.Context, addr string) int {
 }
 
 // askMasters asks every master about itself, has the user's rights probed, and
-// returns by how much the masters' clock is ahead of this machine's.
+// returns what time it is there, nil if no master tells.
 func askMasters(ctx context.Context, c *slotter.Cluster, m *slotter.Map, warn func(string),
-	probe func(ctx context.Context, m *slotter.Map, master int) error) (servers []slotter.Server, ahead time.Duration, err error) {
+	probe func(ctx context.Context, m *slotter.Map, master int) error) (servers []slotter.Server, now *reading, err error) {
 	servers = make([]slotter.Server, len(m.Masters))
-	var once sync.Once
+	var times slowest
 	err = m.EachMaster(ctx, func(ctx context.Context, i int) (err error) {
 		addr := m.Masters[i].Addr
 		if servers[i], err = c.Server(ctx, addr); err != nil {
@@ -134,8 +133,7 @@ func askMasters(ctx context.Context, c *slotter.Cluster, m *slotter.Map, warn fu
 		if err := probe(ctx, m, i); err != nil {
 			return err
 		}
-		before := time.Now()
-		t, err := c.Time(ctx, addr)
+		r, err := timeOf(ctx, c, addr)
 		if ctx.Err() != nil {
 			return ctx.Err() // another master's error is the one to tell
 		}
@@ -143,11 +141,10 @@ func askMasters(ctx context.Context, c *slotter.Cluster, m *slotter.Map, warn fu
 			warn(fmt.Sprintf("%s does not tell its time (%v): expiry is judged by this machine's clock", addr, err))
 			return nil
 		}
-		after := time.Now()
-		once.Do(func() { ahead = t.Sub(before.Add(after.Sub(before) / 2)) })
+		times.add(r)
 		return nil
 	})
-	return servers, ahead, err
+	return servers, times.r, err
 }
 
 // setTarget derives from the servers what may be sent to them.

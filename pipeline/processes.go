@@ -13,6 +13,8 @@ type Process struct {
 	RunID    string   `json:"run_id"`             // of the process, "" if not known
 	Replicas []string `json:"replicas,omitempty"` // ids of the nodes that have been its replicas
 	Keys     int64    `json:"keys"`               // of the dump that it has, as it has said
+	// Confirm is how many replicas have confirmed each of the keys.
+	Confirm int `json:"confirm,omitempty"`
 }
 
 // Processes returns what the masters are now.
@@ -22,7 +24,7 @@ func (im *Importer) Processes() []Process {
 	defer im.mu.Unlock()
 	all := make([]Process, 0, len(m.Masters))
 	for _, n := range m.Masters {
-		p := Process{ID: n.ID, RunID: im.runIDs[n.Addr], Keys: im.heldBy(n.Addr)}
+		p := Process{ID: n.ID, RunID: im.runIDs[n.Addr], Keys: im.heldBy(n.Addr), Confirm: im.opts.WaitReplicas}
 		for pair := range im.replicas {
 			if pair[0] == n.ID {
 				p.Replicas = append(p.Replicas, pair[1])
@@ -51,7 +53,7 @@ func (im *Importer) LostSince(before []Process) (lost []Loss, kept []Process) {
 			if run := im.runIDs[loss.Addr]; run != "" && p.RunID != "" && run != p.RunID {
 				loss.Reason = "the server has been restarted since the checkpoint was written"
 			}
-		} else if i := slices.IndexFunc(p.Replicas, func(id string) bool { return at(id) >= 0 }); i >= 0 && im.opts.WaitReplicas == 0 {
+		} else if i := slices.IndexFunc(p.Replicas, func(id string) bool { return at(id) >= 0 }); i >= 0 && len(p.Replicas) > p.Confirm {
 			loss.Addr = m.Masters[at(p.Replicas[i])].Addr
 			loss.Reason = "it has taken over since the checkpoint was written, and may not have had all of them"
 		}
@@ -75,7 +77,12 @@ func After(before, now []Process) []Process {
 		case i < 0:
 			all = append(all, p) // it may have no slots at the moment
 		case all[i].RunID == p.RunID:
-			all[i].Keys += p.Keys
+			both := &all[i]
+			both.Keys += p.Keys
+			both.Confirm = min(both.Confirm, p.Confirm)
+			both.Replicas = slices.Concat(both.Replicas, p.Replicas)
+			slices.Sort(both.Replicas)
+			both.Replicas = slices.Compact(both.Replicas)
 		}
 	}
 	return all

@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"bytes"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -17,12 +18,14 @@ func TestLostSince(t *testing.T) {
 	const n = 3000
 	lc := start(t, replicated)
 	dump := numbered(t, n)
-	again := func(before []pipeline.Process) (lost []pipeline.Loss, kept, now []pipeline.Process) {
+	again := func(before []pipeline.Process, confirm int) (lost []pipeline.Loss, kept, now []pipeline.Process) {
 		t.Helper()
+		opts := all(pipeline.ConflictFail)
+		opts.WaitReplicas = confirm
 		c, _, err := look(t.Context(), lc)
 		noError(t, err)
 		defer c.Close() //nolint:errcheck // nothing is lost
-		im, err := pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
+		im, err := pipeline.New(t.Context(), c, opts)
 		noError(t, err)
 		lost, kept = im.LostSince(before)
 		now = im.Processes()
@@ -47,7 +50,7 @@ func TestLostSince(t *testing.T) {
 		t.Errorf("the masters have %d keys", keys)
 	}
 
-	lost, kept, now := again(before)
+	lost, kept, now := again(before, 0)
 	if len(lost) != 0 || len(kept) != 3 {
 		t.Errorf("%+v, %+v", lost, kept)
 	}
@@ -61,11 +64,36 @@ func TestLostSince(t *testing.T) {
 	masters, replicas := nodes(t, lc)
 	masters[1].Kill()
 	takenOver(t, lc, masters[1], replicas[1])
-	lost, kept, _ = again(before)
+	lost, kept, _ = again(before, 0)
 	if len(lost) != 1 || len(kept) != 2 || lost[0].Addr != replicas[1].Addr || !strings.Contains(lost[0].Reason, "taken over") {
 		t.Errorf("%+v, %+v", lost, kept)
 	}
 	back(t, lc, masters[1])
+	// That replicas confirm what is sent from now on says nothing about what was sent.
+	if lost, _, _ := again(before, 1); len(lost) != 1 {
+		t.Errorf("%+v", lost)
+	}
+}
+
+// TestAfter adds what an import does to what an earlier one has done.
+func TestAfter(t *testing.T) {
+	before := []pipeline.Process{
+		{ID: "same", RunID: "1", Keys: 10, Replicas: []string{"b", "c"}, Confirm: 2},
+		{ID: "restarted", RunID: "1", Keys: 10, Replicas: []string{"d"}},
+		{ID: "gone", RunID: "1", Keys: 10},
+	}
+	now := []pipeline.Process{
+		{ID: "same", RunID: "1", Keys: 5, Replicas: []string{"a", "b"}, Confirm: 1},
+		{ID: "restarted", RunID: "2", Keys: 5, Confirm: 1},
+	}
+	want := []pipeline.Process{
+		{ID: "same", RunID: "1", Keys: 15, Replicas: []string{"a", "b", "c"}, Confirm: 1},
+		{ID: "restarted", RunID: "2", Keys: 5, Confirm: 1},
+		{ID: "gone", RunID: "1", Keys: 10},
+	}
+	if got := pipeline.After(before, now); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
 }
 
 // TestLostSinceRestart does so with a master that was restarted and keeps nothing.

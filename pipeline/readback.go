@@ -232,7 +232,10 @@ func expiryDiffers(want, have, tolerance int64) string {
 		return "it has no expiry, and one in the dump"
 	}
 	if d := have - want; d > tolerance || d < -tolerance {
-		return "its expiry is off by " + strconv.FormatInt(d, 10) + " ms"
+		if d < 0 {
+			return "it expires " + strconv.FormatInt(-d, 10) + " ms sooner than in the dump"
+		}
+		return "it expires " + strconv.FormatInt(d, 10) + " ms later than in the dump"
 	}
 	return ""
 }

@@ -23,8 +23,8 @@ func (im *Importer) probeRights(ctx context.Context, m *slotter.Map, master int,
 		needs = append(needs, need{[]string{"DUMP", key}, ""}, need{[]string{im.target.ttlCommand, key}, ""})
 	}
 	if !im.cluster.Standalone() {
-		needs = append(needs, need{[]string{"CLUSTER", "NODES"}, "a master that was silent for a moment cannot be trusted again"},
-			need{[]string{"ASKING"}, "keys of slots that are being moved cannot be sent"})
+		needs = append(needs, need{[]string{"CLUSTER", "NODES"}, "it is not known when the other nodes think that a master has failed, and keys that are lost then may not be reported"},
+			need{[]string{"ASKING"}, "keys of slots that are being moved wait until they have been"})
 	}
 	commands := make([][]string, len(needs))
 	for i, n := range needs {

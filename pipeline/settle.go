@@ -69,7 +69,7 @@ func (c *connection) settleWait(b *batch) error {
 	}
 	if n < int64(l.im.opts.WaitReplicas) {
 		if len(c.unconfirmed) > 0 {
-			l.im.trouble(l, fmt.Errorf("%d replicas have what was written, %d are wanted", n, l.im.opts.WaitReplicas))
+			l.im.trouble(l, fmt.Errorf("%s confirmed what was written, wanted: %d", counted(n, "replica"), l.im.opts.WaitReplicas))
 			l.queue.put(&batch{how: sendWait})
 		}
 		return nil
@@ -306,6 +306,11 @@ func (l *lane) redirected(b *batch, i int, act action, text []byte, t *tally) {
 	}
 	im.stats.redirects.Add(1)
 	addr := im.cluster.Resolve(announced, l.place.addr)
+	if err := im.named.add(addr, l.place.addr); err != nil {
+		cmd.state = stateOpen
+		im.abort(err)
+		return
+	}
 	cmd.setLane(im.laneTo(place{addr, l.place.db, 0}))
 	if act == actAsk {
 		cmd.state = stateAsk

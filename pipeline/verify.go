@@ -144,6 +144,7 @@ type Verifier struct {
 	routes  atomic.Pointer[routes]
 	routeMu sync.Mutex // held to change them
 	clock   clock
+	named   named
 	pool    chan *verifyBatch
 	batch   int // bytes of one
 	held    int // bytes of a value
@@ -197,17 +198,19 @@ func Verify(ctx context.Context, cluster *slotter.Cluster, opts VerifyOptions) (
 	v.feed.init(v)
 	v.ctx, v.cancel = context.WithCancelCause(ctx)
 	v.work.Go(v.runRedo)
-	v.work.Go(v.clock.run(v.ctx))
+	v.work.Go(func() {
+		v.clock.run(v.ctx, func(ctx context.Context) *reading { return askTimes(ctx, v.cluster, v.routes.Load().masters) })
+	})
 	return v, nil
 }
 
 // preflight looks at every master.
 func (v *Verifier) preflight(ctx context.Context, m *slotter.Map) error {
-	servers, ahead, err := askMasters(ctx, v.cluster, m, v.opts.Warn, v.probeDump)
+	servers, now, err := askMasters(ctx, v.cluster, m, v.opts.Warn, v.probeDump)
 	if err != nil {
 		return err
 	}
-	v.clock.ahead = ahead
+	v.clock.begin(now)
 	oldest := servers[0]
 	for _, s := range servers[1:] {
 		if older(s, oldest) {

@@ -139,6 +139,10 @@ func (v *Verifier) refused(addr string, b *verifyBatch, i int, text string) (act
 			return actLater, ""
 		}
 		next = v.cluster.Resolve(announced, addr)
+		if err := v.named.add(next, addr); err != nil {
+			v.fail(err)
+			return actLater, ""
+		}
 		if act == actMoved {
 			v.moved(slotter.Slot(b.key(i)), next)
 		}

@@ -23,7 +23,7 @@ const mostReplicas = 100
 
 func (f *carefulFlags) register(fs *pflag.FlagSet) {
 	f.rate.least = 1 << 10
-	fs.IntVar(&f.replicas, "wait-replicas", 0, "a key counts when `N` replicas have it, so that a failover loses nothing")
+	fs.IntVar(&f.replicas, "wait-replicas", 0, "a key counts when `N` replicas have it: a failover to one of them loses nothing")
 	fs.Var(&f.rate, "rate", "send so many bytes a second at the most, to all masters together")
 	fs.Int64Var(&f.rateKeys, "rate-keys", 0, "send `N` keys a second at the most")
 	fs.StringVar(&f.onOOM, "on-oom", "stop", "`POLICY` for a master that is out of memory: stop, or wait until it has some")

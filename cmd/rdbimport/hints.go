@@ -44,6 +44,7 @@ var hintTable = []struct {
 	{pipeline.ErrTargetFull, "raise maxmemory or make room, or wait for it with --on-oom wait; then " + hintResume},
 	{pipeline.ErrNoProgress, "see what that master does (its log, INFO); --retry-timeout 10m waits longer; then " + hintResume},
 	{pipeline.ErrNotCovered, "each slot needs a master: redis-cli --cluster check HOST:PORT shows what is wrong"},
+	{pipeline.ErrManyNodes, "redis-cli --cluster check HOST:PORT shows what the nodes say of each other, and cluster-announce-ip and its like what they call themselves"},
 	{slotter.ErrAuth, hintPassword},
 	{slotter.ErrNoPermission, hintRights},
 	{slotter.ErrReplica, "give the address of its master"},

@@ -195,7 +195,7 @@ func (c *rightsTarget) imports(t *testing.T) {
 			{"+info", how, exitStart, "no permission: info: noperm"},
 			{"+cluster|slots", how, exitStart, "no permission: cluster slots: noperm"},
 			{"+time", how, exitOK, "no permission: time: noperm"},
-			{"+cluster|nodes", how, exitOK, "a master that was silent"},
+			{"+cluster|nodes", how, exitOK, "the other nodes think that a master has failed"},
 			{"+asking", how, exitOK, "slots that are being moved"},
 		}...)
 	}

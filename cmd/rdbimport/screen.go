@@ -86,7 +86,7 @@ func (s *screen) counts() string {
 func (s *screen) table(width, height int) []string {
 	rows, rest := s.masters, []screenMaster(nil)
 	if height < 3 && len(rows) >= height { // there would be no row
-		return []string{restText(rows, fmt.Sprintf("%d masters", len(rows)))}
+		return []string{restText(rows, plural(int64(len(rows)), "master"))}
 	}
 	if most := height - 1; len(rows) > most {
 		rows = slices.SortedStableFunc(slices.Values(rows), func(a, b screenMaster) int {

@@ -110,6 +110,15 @@ func TestScreenOfMany(t *testing.T) {
 	}
 }
 
+// TestScreenLow: where there is no room for a row the masters have one line.
+func TestScreenLow(t *testing.T) {
+	for masters, want := range map[int]string{1: "1 master, all well: 4.9k keys/s, 1.5 MB/s", 2: "2 masters, all well: 9.8k keys/s, 3.0 MB/s"} {
+		if got := testScreen(masters).table(80, 1); !slices.Equal(got, []string{want}) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // TestScreenFits: no line is as wide as the terminal, and a row stays free.
 func TestScreenFits(t *testing.T) {
 	odd := testScreen(3)
