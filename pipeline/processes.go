@@ -1,7 +1,11 @@
 package pipeline
 
 import (
+	"context"
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/rdbimport/rdbimport/slotter"
 )
@@ -35,10 +39,11 @@ func (im *Importer) Processes() []Process {
 }
 
 // LostSince returns what masters may have lost since an earlier import has noted them, by
-// a restart or because a replica has taken over, and which of them have lost nothing. It
-// is asked before anything is imported.
+// a restart, because a replica has taken over or because somebody has removed all keys, and
+// which of them have lost nothing. It is asked before anything is imported.
 func (im *Importer) LostSince(before []Process) (lost []Loss, kept []Process) {
 	m := im.slotMap.Load()
+	empty := im.emptied(m, before)
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	at := func(id string) int {
@@ -50,6 +55,8 @@ func (im *Importer) LostSince(before []Process) (lost []Loss, kept []Process) {
 			loss.Addr = m.Masters[i].Addr
 			if run := im.runIDs[loss.Addr]; run != "" && p.RunID != "" && run != p.RunID {
 				loss.Reason = "the server has been restarted since the checkpoint was written"
+			} else if empty[p.ID] {
+				loss.Reason = "it is empty: its keys have been removed since the checkpoint was written, or have expired"
 			}
 		} else if i := slices.IndexFunc(p.Replicas, func(id string) bool { return at(id) >= 0 }); i >= 0 && im.opts.WaitReplicas == 0 {
 			loss.Addr = m.Masters[at(p.Replicas[i])].Addr
@@ -63,6 +70,33 @@ func (im *Importer) LostSince(before []Process) (lost []Loss, kept []Process) {
 		}
 	}
 	return lost, kept
+}
+
+// emptied returns which of the masters that had keys before have none at all now, or none
+// in the database that the target names.
+func (im *Importer) emptied(m *slotter.Map, before []Process) map[string]bool {
+	empty := make([]bool, len(m.Masters))
+	_ = m.EachMaster(im.ctx, func(ctx context.Context, i int) error {
+		n := m.Masters[i]
+		if !slices.ContainsFunc(before, func(p Process) bool { return p.ID == n.ID && p.Keys > 0 }) {
+			return nil
+		}
+		info, err := im.cluster.Info(ctx, n.Addr, "keyspace")
+		if err != nil {
+			return nil // of a master that does not tell nothing is said
+		}
+		has := func(name string) bool { return strings.HasPrefix(name, "db") }
+		if db := im.cluster.Target().DB; db > 0 {
+			has = func(name string) bool { return name == fmt.Sprintf("db%d", db) }
+		}
+		empty[i] = !slices.ContainsFunc(slices.Collect(maps.Keys(info)), has)
+		return nil
+	})
+	ids := make(map[string]bool)
+	for i, n := range m.Masters {
+		ids[n.ID] = empty[i]
+	}
+	return ids
 }
 
 // After returns what is known of the masters in now if before is what an earlier import

@@ -94,3 +94,26 @@ func TestLostSinceRestart(t *testing.T) {
 	_, err = im.Close()
 	noError(t, err)
 }
+
+// TestLostSinceFlush does so with a master all keys of which somebody has removed, as one
+// does who wants to begin anew and forgets the checkpoint.
+func TestLostSinceFlush(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{})
+	c := connect(t, lc.URL())
+	im, err := pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
+	noError(t, err)
+	noError(t, im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(numbered(t, 3000)), rdbparse.Options{})))
+	_, err = im.Close()
+	noError(t, err)
+	before, victim := im.Processes(), lc.Masters()[1]
+	must(t, victim, "FLUSHALL")
+	im, err = pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
+	noError(t, err)
+	lost, kept := im.LostSince(before)
+	if len(lost) != 1 || len(kept) != 2 || lost[0].Addr != victim.Addr || lost[0].Keys < 500 || !strings.Contains(lost[0].Reason, "is empty") {
+		t.Errorf("%+v, %+v", lost, kept)
+	}
+	_, err = im.Close()
+	noError(t, err)
+}
