@@ -288,11 +288,14 @@ func (im *Importer) checkRun(ctx context.Context, addr string) error {
 	im.mu.Lock()
 	old := im.runIDs[addr]
 	im.mu.Unlock()
-	// One that came back as a replica has lost nothing that its successor has not.
-	changed := old != "" && old != s.RunID && im.standing(ctx, addr) != standingReplaced
+	if old != "" && old != s.RunID && im.standing(ctx, addr) == standingReplaced {
+		// One that came back as a replica has lost nothing that its successor has not. What
+		// else it may be, the next map tells.
+		return nil
+	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	if changed && im.runIDs[addr] == old {
+	if old != "" && old != s.RunID && im.runIDs[addr] == old {
 		im.noteLoss(addr, "", "the server was restarted", true)
 	}
 	im.runIDs[addr] = s.RunID
