@@ -39,29 +39,16 @@ func (im *Importer) Processes() []Process {
 }
 
 // LostSince returns what masters may have lost since an earlier import has noted them, by
-// a restart, because a replica has taken over or because somebody has removed all keys, and
-// which of them have lost nothing. It is asked before anything is imported.
+// a restart, because a replica has taken over, somebody has removed all keys or they are no
+// nodes of the cluster any more, and which of them have lost nothing. It is asked before
+// anything is imported.
 func (im *Importer) LostSince(before []Process) (lost []Loss, kept []Process) {
 	m := im.slotMap.Load()
-	empty := im.emptied(m, before)
+	empty, dead := im.emptied(m, before), im.givenUp(m, before)
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	at := func(id string) int {
-		return slices.IndexFunc(m.Masters, func(n slotter.Master) bool { return n.ID == id })
-	}
 	for _, p := range before {
-		loss := Loss{Keys: p.Keys, harm: true}
-		if i := at(p.ID); i >= 0 {
-			loss.Addr = m.Masters[i].Addr
-			if run := im.runIDs[loss.Addr]; run != "" && p.RunID != "" && run != p.RunID {
-				loss.Reason = "the server has been restarted since the checkpoint was written"
-			} else if empty[p.ID] {
-				loss.Reason = "it is empty: its keys have been removed since the checkpoint was written, or have expired"
-			}
-		} else if i := slices.IndexFunc(p.Replicas, func(id string) bool { return at(id) >= 0 }); i >= 0 && im.opts.WaitReplicas == 0 {
-			loss.Addr = m.Masters[at(p.Replicas[i])].Addr
-			loss.Reason = "it has taken over since the checkpoint was written, and may not have had all of them"
-		}
+		loss := im.lossOf(m, p, empty[p.ID], dead[p.ID])
 		switch {
 		case loss.Reason == "":
 			kept = append(kept, p)
@@ -70,6 +57,34 @@ func (im *Importer) LostSince(before []Process) (lost []Loss, kept []Process) {
 		}
 	}
 	return lost, kept
+}
+
+// lossOf returns what has become of a master that had keys, without a reason if it has lost
+// nothing. im.mu is held.
+func (im *Importer) lossOf(m *slotter.Map, p Process, empty, dead bool) Loss {
+	loss := Loss{Keys: p.Keys, harm: true}
+	at := func(id string) int {
+		return slices.IndexFunc(m.Masters, func(n slotter.Master) bool { return n.ID == id })
+	}
+	if i := at(p.ID); i >= 0 {
+		loss.Addr = m.Masters[i].Addr
+		if run := im.runIDs[loss.Addr]; run != "" && p.RunID != "" && run != p.RunID {
+			loss.Reason = "the server has been restarted since the checkpoint was written"
+		} else if empty {
+			loss.Reason = "it is empty: its keys have been removed since the checkpoint was written, or have expired"
+		}
+		return loss
+	}
+	heir := slices.IndexFunc(p.Replicas, func(id string) bool { return at(id) >= 0 })
+	switch {
+	case heir >= 0 && im.opts.WaitReplicas > 0: // it had all of them
+	case heir >= 0:
+		loss.Addr = m.Masters[at(p.Replicas[heir])].Addr
+		loss.Reason = "it has taken over since the checkpoint was written, and may not have had all of them"
+	case dead:
+		loss.Addr, loss.Reason = "node "+p.ID, "it has failed or is no node of the cluster any more, and others have its slots"
+	}
+	return loss
 }
 
 // emptied returns which of the masters that had keys before have none at all now, or none
@@ -97,6 +112,33 @@ func (im *Importer) emptied(m *slotter.Map, before []Process) map[string]bool {
 		ids[n.ID] = empty[i]
 	}
 	return ids
+}
+
+// givenUp returns which of the nodes that had keys before are no masters now, and neither
+// well nor known to a node that tells of the others.
+func (im *Importer) givenUp(m *slotter.Map, before []Process) map[string]bool {
+	dead := make(map[string]bool)
+	for _, p := range before {
+		if p.Keys > 0 && !slices.ContainsFunc(m.Masters, func(n slotter.Master) bool { return n.ID == p.ID }) {
+			dead[p.ID] = true
+		}
+	}
+	if len(dead) == 0 || im.cluster.Standalone() {
+		return nil
+	}
+	told := false
+	for _, w := range im.hearWitnesses(im.ctx, m) {
+		told = told || w.nodes != ""
+		for line := range strings.Lines(w.nodes) {
+			if f := strings.Fields(line); len(f) >= 8 && !strings.Contains(f[2], "fail") {
+				delete(dead, f[0])
+			}
+		}
+	}
+	if !told {
+		return nil
+	}
+	return dead
 }
 
 // After returns what is known of the masters in now if before is what an earlier import
