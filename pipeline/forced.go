@@ -23,7 +23,7 @@ type move struct {
 // their keys.
 func (im *Importer) forced(ctx context.Context, after *slotter.Map) (lost []slotter.Master) {
 	for _, v := range im.moves(after) {
-		if im.gone(ctx, v) && !im.arrived(ctx, v) {
+		if im.gone(ctx, v) && !im.arrived(ctx, v) && ctx.Err() == nil { // else the asking was cut short
 			lost = append(lost, v.from)
 		}
 	}
@@ -35,28 +35,32 @@ func (im *Importer) moves(after *slotter.Map) (all []move) {
 	before := im.slotMap.Load()
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	for a, n := range before.Masters {
-		v := move{from: n, to: make(map[string][]uint16), held: im.heldBy(n.Addr)}
-		if v.held == 0 {
+	of, taken := make([]int, len(before.Masters)), make(map[int]*move)
+	for slot := range uint16(slotter.Slots) {
+		a, b := before.Owner(slot), after.Owner(slot)
+		if a < 0 {
 			continue
 		}
-		for slot := range uint16(slotter.Slots) {
-			if before.Owner(slot) != a {
+		of[a]++
+		to := nowhere
+		if b >= 0 {
+			if id := after.Masters[b].ID; id == before.Masters[a].ID || im.replicaOf(before.Masters[a].ID, id) {
 				continue
 			}
-			v.of++
-			to := nowhere
-			if b := after.Owner(slot); b >= 0 {
-				if id := after.Masters[b].ID; id == n.ID || im.replicaOf(n.ID, id) {
-					continue
-				}
-				to = after.Masters[b].Addr
-			}
-			v.slots++
-			v.to[to] = append(v.to[to], slot)
+			to = after.Masters[b].Addr
 		}
-		if v.slots > 0 {
-			all = append(all, v)
+		v := taken[a]
+		if v == nil {
+			v = &move{from: before.Masters[a], to: make(map[string][]uint16)}
+			taken[a] = v
+		}
+		v.slots++
+		v.to[to] = append(v.to[to], slot)
+	}
+	for a, v := range taken {
+		v.of, v.held = of[a], im.heldBy(v.from.Addr)
+		if v.held > 0 {
+			all = append(all, *v)
 		}
 	}
 	return all
@@ -126,7 +130,7 @@ const countTime = 5 * time.Second
 // noteForced notes what such masters had as lost. im.mu is held.
 func (im *Importer) noteForced(lost []slotter.Master) {
 	for _, n := range lost {
-		delete(im.runIDs, n.Addr)
+		im.forgetProcess(n.Addr)
 		im.noteLoss(n.Addr, "", "other masters have its slots now, and not its keys", true)
 	}
 }

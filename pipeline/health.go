@@ -180,7 +180,7 @@ func (im *Importer) failedOver(before, after *slotter.Map) {
 		addr := before.Masters[a].Addr
 		im.breakOff(addr)
 		im.stats.failovers.Add(1)
-		delete(im.runIDs, addr) // if it comes back, it starts empty, and that is known
+		im.forgetProcess(addr) // if it comes back, it starts empty, and that is known
 		im.noteLoss(addr, slotter.FormatRanges(ranges), "its replica has taken over, and may not have had all of them", im.opts.WaitReplicas == 0)
 	}
 }
@@ -277,27 +277,4 @@ func (im *Importer) lossesNow() (all []Loss) {
 		all = append(all, l)
 	}
 	return all
-}
-
-// checkRun notes a loss if the server behind addr is not the process that it was.
-func (im *Importer) checkRun(ctx context.Context, addr string) error {
-	s, err := im.cluster.Server(ctx, addr)
-	if err != nil {
-		return err
-	}
-	im.mu.Lock()
-	old := im.runIDs[addr]
-	im.mu.Unlock()
-	if old != "" && old != s.RunID && im.standing(ctx, addr) == standingReplaced {
-		// One that came back as a replica has lost nothing that its successor has not. What
-		// else it may be, the next map tells.
-		return nil
-	}
-	im.mu.Lock()
-	defer im.mu.Unlock()
-	if old != "" && old != s.RunID && im.runIDs[addr] == old {
-		im.noteLoss(addr, "", "the server was restarted", true)
-	}
-	im.runIDs[addr] = s.RunID
-	return nil
 }

@@ -15,6 +15,7 @@ import (
 type Process struct {
 	ID       string   `json:"id"`                 // of the node
 	RunID    string   `json:"run_id"`             // of the process, "" if not known
+	History  string   `json:"history,omitempty"`  // of its data, "" if not known
 	Replicas []string `json:"replicas,omitempty"` // ids of the nodes that have been its replicas
 	Keys     int64    `json:"keys"`               // of the dump that it has, as it has said
 }
@@ -26,7 +27,7 @@ func (im *Importer) Processes() []Process {
 	defer im.mu.Unlock()
 	all := make([]Process, 0, len(m.Masters))
 	for _, n := range m.Masters {
-		p := Process{ID: n.ID, RunID: im.runIDs[n.Addr], Keys: im.heldBy(n.Addr)}
+		p := Process{ID: n.ID, RunID: im.runIDs[n.Addr], History: im.history[n.Addr], Keys: im.heldBy(n.Addr)}
 		for pair := range im.replicas {
 			if pair[0] == n.ID {
 				p.Replicas = append(p.Replicas, pair[1])
@@ -70,6 +71,8 @@ func (im *Importer) lossOf(m *slotter.Map, p Process, empty, dead bool) Loss {
 		loss.Addr = m.Masters[i].Addr
 		if run := im.runIDs[loss.Addr]; run != "" && p.RunID != "" && run != p.RunID {
 			loss.Reason = "the server has been restarted since the checkpoint was written"
+		} else if im.followedSince(p, loss.Addr) {
+			loss.Reason = "it has followed another master since the checkpoint was written, and may have that one's data in place of its own"
 		} else if empty {
 			loss.Reason = "it is empty: its keys have been removed since the checkpoint was written, or have expired"
 		}
@@ -85,6 +88,13 @@ func (im *Importer) lossOf(m *slotter.Map, p Process, empty, dead bool) Loss {
 		loss.Addr, loss.Reason = "node "+p.ID, "it has failed or is no node of the cluster any more, and others have its slots"
 	}
 	return loss
+}
+
+// followedSince reports whether the server at addr has been a replica since p was noted. im.mu
+// is held.
+func (im *Importer) followedSince(p Process, addr string) bool {
+	i := slices.IndexFunc(im.target.servers, func(s slotter.Server) bool { return s.Addr == addr })
+	return i >= 0 && p.History != "" && followed(im.target.servers[i], p.History)
 }
 
 // emptied returns which of the masters that had keys before have none at all now, or none
