@@ -34,6 +34,7 @@ type bigValue struct {
 	uncertain bool
 	faded     int64 // fields that had expired
 	mismatch  int   // attempts whose cardinality was wrong
+	touched   int   // times that the temporary key was touched between its counting and its renaming
 	lastCard  int64 // of the last of them
 	broken    int   // connections that broke while they were at it
 	waited    int   // times that its slot was on its way to another master

@@ -39,7 +39,8 @@ func (b *bigValue) commit() error {
 			return err
 		}
 	}
-	if im.opts.Conflict == ConflictReplace {
+	watched := im.opts.Conflict == ConflictReplace && b.touched < mostTouched
+	if watched {
 		// It must not go away between the counting and the renaming.
 		k.begin("WATCH", b.temp)
 		if err := k.command(); err != nil {
@@ -66,9 +67,12 @@ func (b *bigValue) commit() error {
 			return errVanished
 		}
 	}
-	if im.opts.Conflict == ConflictReplace {
+	switch {
+	case watched:
 		err = b.replace()
-	} else {
+	case im.opts.Conflict == ConflictReplace:
+		err = b.overwrite()
+	default:
 		err = b.rename()
 	}
 	if err != nil {
@@ -93,7 +97,7 @@ func (b *bigValue) incomplete(n int64) error {
 	}
 	kind := b.e.Type.Kind
 	twice := kind == rdbparse.KindSet || kind == rdbparse.KindZSet || kind == rdbparse.KindHash
-	if twice && b.mismatch > 0 && n == b.lastCard {
+	if twice && n > 0 && b.mismatch > 0 && n == b.lastCard { // none at all is a key that is gone
 		return &sourceError{&element.Error{Type: b.e.Type.Type, Offset: b.v.Offset() - b.v.Start(),
 			Err: fmt.Errorf("%w: of its %s only %d differ", element.ErrDamaged, counted(b.parts, "element"), n)}}
 	}
@@ -136,7 +140,30 @@ func (b *bigValue) rename() error {
 // errTaken says that the key has come to be on the target meanwhile.
 var errTaken = errors.New("the key exists by now")
 
-// replace puts the temporary key in the place of the key.
+// mostTouched is how often replace finds that the temporary key was touched, until the key
+// is overwritten without it. The fields of a hash that expire touch it, which may be more
+// often than a command takes to a master that is far.
+const mostTouched = 3
+
+// errTouched says that the temporary key was touched since it was counted, or is gone.
+var errTouched = errors.New("the temporary key was changed since it was counted")
+
+// overwrite gives the temporary key the name of the key in one command, which does nothing
+// if there is no temporary key. The master is held up while it frees a large value that
+// had the name.
+func (b *bigValue) overwrite() error {
+	b.k.begin("RENAME", b.temp)
+	b.k.bytes(b.name)
+	b.uncertain = true
+	if _, err := b.k.call(); err != nil {
+		return b.vanished(b.certain(err))
+	}
+	b.uncertain = false
+	return nil
+}
+
+// replace puts the temporary key in the place of the key. If that was touched since it was
+// counted it is to be counted anew: it may be gone.
 func (b *bigValue) replace() error {
 	k := b.k
 	// If it is not allowed, what follows would be carried out at once.
@@ -169,7 +196,8 @@ func (b *bigValue) replace() error {
 			first = err
 		}
 		if i == 2 && err == nil && rep.null {
-			first = errVanished // it was changed since it was counted
+			first = errTouched
+			b.touched++
 		}
 		for ; rep.size > 0; rep.size-- {
 			if _, err := k.answer(); err != nil && first == nil {
@@ -187,9 +215,6 @@ func (b *bigValue) vanished(err error) error {
 	if errors.As(err, &refused) && strings.HasPrefix(refused.text, "ERR no such key") {
 		b.whole = false
 		return errVanished
-	}
-	if errors.Is(err, errVanished) {
-		b.whole = false
 	}
 	return err
 }

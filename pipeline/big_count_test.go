@@ -1,11 +1,16 @@
 package pipeline
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/rdbimport/rdbimport/bench/dataset"
+	"github.com/rdbimport/rdbimport/rdbparse"
 )
 
 // TestFading compares the count of fields that may have expired with the true one:
@@ -29,6 +34,42 @@ func TestFading(t *testing.T) {
 		}
 		if n := f.most(f.began + at); n < least || n > most {
 			t.Errorf("after %d ms: %d, expected %d to %d", at, n, least, most)
+		}
+	}
+}
+
+// TestIncomplete counts the members of a set that was written in pieces, and finds the same
+// number twice: too few are those of a damaged set, which holds some of them twice. None at
+// all is a key that is gone, evicted or expired.
+func TestIncomplete(t *testing.T) {
+	var dump bytes.Buffer
+	w := dataset.NewWriter(&dump, "REDIS0010")
+	w.SelectDB(0)
+	w.Key(dataset.TypeSet, []byte("set"), dataset.AppendStrings(nil, [][]byte{make([]byte, 100)}))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sc := rdbparse.NewScanner(&dump, rdbparse.Options{MaxValue: 1})
+	if !sc.Next() || !sc.Entry().Big {
+		t.Fatal(sc.Err())
+	}
+	for _, test := range []struct {
+		there int64
+		last  string // what the last time says
+	}{
+		{90, "only 90 of its 100 elements differ"},
+		{0, "keeps losing parts of it"},
+	} {
+		b := &bigValue{e: sc.Entry(), v: sc.BigValue(), parts: 100}
+		err := b.incomplete(test.there)
+		for range mostMismatches {
+			if errors.Is(err, errVanished) {
+				err = b.incomplete(test.there)
+			}
+		}
+		var source *sourceError
+		if !strings.Contains(err.Error(), test.last) || errors.As(err, &source) != (test.there > 0) {
+			t.Errorf("%d are there: %v", test.there, err)
 		}
 	}
 }

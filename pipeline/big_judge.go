@@ -42,7 +42,7 @@ func (b *bigValue) judge(err error) (again bool, _ error) {
 		return false, err
 	case errors.Is(err, errNothing):
 		return false, nil
-	case errors.Is(err, errVanished), errors.Is(err, errTaken):
+	case errors.Is(err, errVanished), errors.Is(err, errTouched), errors.Is(err, errTaken):
 		return true, nil
 	case errors.Is(err, errLateField):
 		b.late = true

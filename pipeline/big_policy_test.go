@@ -12,6 +12,7 @@ import (
 
 	"github.com/rdbimport/rdbimport/bench/dataset"
 	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/pipeline/internal/proxy"
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/rdbparse/source"
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
@@ -281,6 +282,54 @@ func TestBigFieldsExpireMeanwhile(t *testing.T) {
 				await(t, "the fields to expire", func() bool { return len(n.Client().HKeys(t.Context(), "large").Val()) == left })
 				noTemporary(t, lc)
 			}
+		})
+	}
+}
+
+// TestBigFieldsExpireFarAway puts a hash in the place of another on a master 200 ms away,
+// while a field of it expires every 50 ms: to a server that changes the key, between any
+// two of its answers.
+func TestBigFieldsExpireFarAway(t *testing.T) {
+	t.Parallel()
+	for _, s := range matrixServers(t) {
+		if !hasFieldExpiry(s.version) {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			lc := s.run(t, true)
+			n := lc.Nodes()[0]
+			g, c := behind(t, lc, 1)
+			g.Set(proxy.Plan{RTT: 200 * time.Millisecond})
+			must(t, n, "HSET", "large", "is", "there")
+			soon := time.Now().UnixMilli() + 1000
+			var fields []dataset.Field
+			for i, name := range manyTexts("field", 5000) {
+				f := dataset.Field{Name: name, Value: []byte("value")}
+				if i%5 == 0 {
+					f.ExpireMs = soon + int64(i)*10
+				}
+				fields = append(fields, f)
+			}
+			dump := oneKey(t, dataset.TypeHashMetadata, "large", dataset.AppendHashMetadata(nil, fields), 0)
+			r := begin(t, c, dump, pieces(pipeline.ConflictReplace))
+			await(t, "the last field to be about to expire", func() bool {
+				select {
+				case <-r.done:
+					return true
+				default:
+					return time.Now().UnixMilli() > fields[4000].ExpireMs
+				}
+			})
+			r.stop()
+			res, err := r.end()
+			if err != nil || res.Restored != 1 {
+				t.Errorf("%v, %+v", err, res)
+			}
+			if left := n.Client().HLen(t.Context(), "large").Val(); left < 4000 || left > 5000 {
+				t.Errorf("%d fields are there", left)
+			}
+			noTemporary(t, lc)
 		})
 	}
 }

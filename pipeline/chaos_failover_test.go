@@ -2,6 +2,8 @@ package pipeline_test
 
 import (
 	"errors"
+	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -332,6 +334,55 @@ func TestManualFailover(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = c.Close()
+	}
+}
+
+// TestFollowed makes a server the replica of another one for a moment, or for good, as a
+// failover does behind an address that stays: it is the same process all the time, and has
+// nothing of what it had.
+func TestFollowed(t *testing.T) {
+	t.Parallel()
+	const n = 100_000
+	for _, forGood := range []bool{false, true} {
+		lc, other := start(t, localcluster.Options{Standalone: true}), start(t, localcluster.Options{Standalone: true})
+		server, dump := lc.Nodes()[0], numbered(t, n)
+		g := part(dump, 0.6)
+		r := beginOpen(t, connect(t, lc.URL()), dump, all(pipeline.ConflictFail), g)
+		r.reach(n / 2)
+		follow := func() {
+			host, port, err := net.SplitHostPort(other.Nodes()[0].Addr)
+			noError(t, err)
+			must(t, server, "REPLICAOF", host, port)
+			await(t, "the replica to have all", func() bool {
+				return strings.Contains(server.Client().Info(t.Context(), "replication").Val(), "master_link_status:up")
+			})
+		}
+		if !forGood {
+			follow()
+			must(t, server, "REPLICAOF", "NO", "ONE")
+		}
+		close(g.open)
+		r.reach(n)
+		if forGood {
+			follow()
+		}
+		close(r.last)
+		res := r.complete(n)
+		absent := n - int(server.Client().DBSize(t.Context()).Val())
+		if absent < n/2 || lost(res) < absent || len(res.Losses) != 1 {
+			t.Errorf("for good: %v: %d keys are missing, and reported is %+v", forGood, absent, res.Losses)
+		}
+		// An import that goes on later finds the same.
+		before := r.im.Processes()
+		must(t, server, "REPLICAOF", "NO", "ONE")
+		must(t, server, "SET", "new", "key")
+		im, err := pipeline.New(t.Context(), connect(t, lc.URL()), all(pipeline.ConflictFail))
+		noError(t, err)
+		if lost, _ := im.LostSince(before); len(lost) != 1 && forGood || len(lost) != 0 && !forGood {
+			t.Errorf("for good: %v: %+v", forGood, lost)
+		}
+		_, err = im.Close()
+		noError(t, err)
 	}
 }
 

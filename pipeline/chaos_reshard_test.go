@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,6 +32,7 @@ func redisCLI(t *testing.T) string {
 func cluster(t *testing.T, args ...string) error {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), redisCLI(t), append([]string{"--cluster"}, args...)...)
+	cmd.Stdin = strings.NewReader("yes\n") // --cluster-yes does not answer all that is asked
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Logf("%s\n%s", cmd, out[max(0, len(out)-2000):])
@@ -140,4 +142,76 @@ func TestMasterRemoved(t *testing.T) {
 	if absent := missing(t, lc, n); absent != 0 {
 		t.Errorf("%d keys are missing", absent)
 	}
+}
+
+// TestMasterGivenUp kills a master that has no replica, and has others own its slots, as
+// somebody does who wants the cluster to work again: the import comes to its end, and says
+// what is gone.
+func TestMasterGivenUp(t *testing.T) {
+	redisCLI(t)
+	t.Parallel()
+	const n = 100_000
+	lc := start(t, localcluster.Options{})
+	dump := numbered(t, n)
+	g := part(dump, 0.6)
+	r := begin(t, connect(t, lc.URL()), dump, all(pipeline.ConflictFail), g)
+	r.reach(n / 2)
+	gone := lc.Masters()[1]
+	gone.Kill()
+	await(t, "the master to be missed", func() bool {
+		return strings.Contains(lc.Masters()[0].Client().ClusterNodes(t.Context()).Val(), "master,fail ")
+	})
+	if err := cluster(t, "fix", lc.Addrs()[0], "--cluster-fix-with-unreachable-masters", "--cluster-yes"); err != nil {
+		t.Fatal(err)
+	}
+	close(g.open)
+	lostWith(t, lc, gone, n, r.complete(n))
+}
+
+// lostWith expects an import of a numbered dump to report what is gone with a master; of
+// one that is at its address again, what it has by now is in question too.
+func lostWith(t *testing.T, lc *localcluster.Cluster, gone *localcluster.Node, n int, res pipeline.Result) {
+	t.Helper()
+	absent := missing(t, lc, n)
+	if absent < n/10 {
+		t.Errorf("only %d keys are missing", absent)
+	}
+	if len(res.Losses) != 1 || lost(res) < absent || lost(res) > 3*absent || res.Losses[0].Addr != gone.Addr {
+		t.Errorf("%d keys are missing, and reported is %+v", absent, res.Losses)
+	}
+}
+
+// TestMasterAnew does so with a master that comes back at its address as another node,
+// which knows nothing, and is given the same slots.
+func TestMasterAnew(t *testing.T) {
+	t.Parallel()
+	const n = 100_000
+	lc := start(t, localcluster.Options{})
+	dump := numbered(t, n)
+	g := part(dump, 0.6)
+	r := begin(t, connect(t, lc.URL()), dump, all(pipeline.ConflictFail), g)
+	r.reach(n / 2)
+	gone, others := lc.Masters()[1], []*localcluster.Node{lc.Masters()[0], lc.Masters()[2]}
+	gone.Kill()
+	noError(t, os.Remove(filepath.Join(gone.Dir, "nodes.conf")))
+	noError(t, gone.Restart(t.Context()))
+	for _, m := range others {
+		must(t, m, "CLUSTER", "FORGET", gone.ID)
+	}
+	for slot := slotter.Slots / 3; slot <= 2*slotter.Slots/3+1; slot++ {
+		_ = gone.Client().ClusterAddSlots(t.Context(), slot).Err() // those at the edges are others'
+	}
+	host, port, err := net.SplitHostPort(others[0].Addr)
+	noError(t, err)
+	must(t, gone, "CLUSTER", "MEET", host, port)
+	await(t, "all slots to have an owner", func() bool {
+		for _, m := range lc.Masters() {
+			if !strings.Contains(m.Client().ClusterInfo(t.Context()).Val(), "cluster_state:ok") {
+				return false
+			}
+		}
+		return true
+	})
+	close(g.open)
+	lostWith(t, lc, gone, n, r.complete(n))
 }

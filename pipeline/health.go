@@ -179,7 +179,7 @@ func (im *Importer) failedOver(before, after *slotter.Map) {
 		addr := before.Masters[a].Addr
 		im.breakOff(addr)
 		im.stats.failovers.Add(1)
-		delete(im.runIDs, addr) // if it comes back, it starts empty, and that is known
+		im.forgetProcess(addr) // if it comes back, it starts empty, and that is known
 		im.noteLoss(addr, slotter.FormatRanges(ranges), "its replica has taken over, and may not have had all of them", im.mayLose(before.Masters[a].ID))
 	}
 }
@@ -243,24 +243,4 @@ func (im *Importer) lossesNow() (all []Loss) {
 		all = append(all, l)
 	}
 	return all
-}
-
-// checkRun notes a loss if the server behind addr is not the process that it was.
-func (im *Importer) checkRun(ctx context.Context, addr string) error {
-	s, err := im.cluster.Server(ctx, addr)
-	if err != nil {
-		return err
-	}
-	im.mu.Lock()
-	old := im.runIDs[addr]
-	im.mu.Unlock()
-	// One that came back as a replica has lost nothing that its successor has not.
-	changed := old != "" && old != s.RunID && im.standing(ctx, addr) != standingReplaced
-	im.mu.Lock()
-	defer im.mu.Unlock()
-	if changed && im.runIDs[addr] == old {
-		im.noteLoss(addr, "", "the server was restarted", true)
-	}
-	im.runIDs[addr] = s.RunID
-	return nil
 }

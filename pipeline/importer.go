@@ -48,6 +48,7 @@ type Importer struct {
 	batches  int
 	every    []*batch
 	runIDs   map[string]string // by address
+	history  map[string]string // of the data that a master has, by address
 	losses   []Loss
 	replicas map[[2]string]bool // master and replica, by id
 
@@ -120,6 +121,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 		byPlace: make(map[place]*lane),
 
 		runIDs:   make(map[string]string),
+		history:  make(map[string]string),
 		replicas: make(map[[2]string]bool),
 		runID:    newRunID(),
 		paces:    make(map[string]*pace),
@@ -150,7 +152,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 	im.noteEvicted(ctx, m)
 	pieces.Wait()
 	for _, s := range im.target.servers {
-		im.runIDs[s.Addr] = s.RunID
+		im.runIDs[s.Addr], im.history[s.Addr] = s.RunID, s.History
 	}
 	im.removeLeftovers()
 	im.work.Go(im.runRedo)

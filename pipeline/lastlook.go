@@ -50,7 +50,7 @@ func (im *Importer) lastLook() {
 // lookAgain installs the slot map as it is now.
 func (im *Importer) lookAgain(ctx context.Context) {
 	if m, err := im.cluster.Map(ctx); err == nil {
-		im.install(m)
+		im.replace(ctx, m)
 	}
 }
 

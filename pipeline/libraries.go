@@ -24,18 +24,22 @@ type libraries struct {
 // record handles an entry that is no key.
 func (f *Feeder) record(e *rdbparse.Entry) error {
 	im := f.im
+	if e.Offset < f.from {
+		return nil // as with keys, an earlier import has settled it
+	}
 	switch e.Record {
 	case rdbparse.RecordFunction:
-		return f.function(e.Value)
+		return f.function(e)
 	case rdbparse.RecordModuleAux:
 		im.stats.moduleAux.Add(1)
 		im.opts.Warn(fmt.Sprintf("module data of %s beside the keys is left out: no command loads it", e.Key))
 	case rdbparse.RecordAux:
 		switch string(e.Key) {
 		case "lua":
-			return f.script(e.Value)
+			return f.script(e)
 		case "keydb-subexpire-key":
 			im.stats.keydbExtra.Add(1)
+			im.opts.Missed(e.Offset)
 		}
 	}
 	return nil
@@ -57,13 +61,13 @@ func (l *libraries) once(code []byte) bool {
 }
 
 // script loads a script of EVAL's cache on every master.
-func (f *Feeder) script(code []byte) error {
-	im := f.im
+func (f *Feeder) script(e *rdbparse.Entry) error {
+	im, code := f.im, e.Value
 	if !im.libs.once(code) {
 		return nil
 	}
 	sum := sha1.Sum(code)
-	all, err := f.everywhere("SCRIPT LOAD", hex.AppendEncode(nil, sum[:]), func(ctx context.Context, addr string) error {
+	all, err := f.everywhere(e.Offset, "SCRIPT LOAD", hex.AppendEncode(nil, sum[:]), func(ctx context.Context, addr string) error {
 		return im.cluster.Client(addr).ScriptLoad(ctx, string(code)).Err()
 	})
 	if all {
@@ -73,18 +77,17 @@ func (f *Feeder) script(code []byte) error {
 }
 
 // function loads a function library on every master.
-func (f *Feeder) function(code []byte) error {
-	im := f.im
+func (f *Feeder) function(e *rdbparse.Entry) error {
+	im, code := f.im, e.Value
 	if !im.libs.once(code) {
 		return nil
 	}
 	name := libraryName(code)
 	if !im.target.functions {
-		im.stats.refused("the target has no functions: "+im.target.oldest.String(), name)
-		im.stats.librariesFailed.Add(1)
+		im.libraryRefused(e.Offset, "the target has no functions: "+im.target.oldest.String(), name)
 		return nil
 	}
-	all, err := f.everywhere("FUNCTION LOAD", name, func(ctx context.Context, addr string) error {
+	all, err := f.everywhere(e.Offset, "FUNCTION LOAD", name, func(ctx context.Context, addr string) error {
 		return im.loadFunction(ctx, addr, string(name), string(code))
 	})
 	if all {
@@ -93,10 +96,18 @@ func (f *Feeder) function(code []byte) error {
 	return err
 }
 
+// libraryRefused counts a library or script, of the record at a place in the dump, that is
+// not on every master.
+func (im *Importer) libraryRefused(at int64, reason string, name []byte) {
+	im.stats.refused(reason, name)
+	im.stats.librariesFailed.Add(1)
+	im.opts.Missed(at)
+}
+
 // everywhere has load called for every master, and reports whether all of them have
-// loaded what is called name by now. Why one has not is counted, once; a conflict is
+// loaded what is called name, and stands at a place in the dump, by now. Why one has not is counted, once; a conflict is
 // returned.
-func (f *Feeder) everywhere(command string, name []byte, load func(ctx context.Context, addr string) error) (all bool, err error) {
+func (f *Feeder) everywhere(at int64, command string, name []byte, load func(ctx context.Context, addr string) error) (all bool, err error) {
 	im, m := f.im, f.im.slotMap.Load()
 	var failed atomic.Bool
 	err = m.EachMaster(im.ctx, func(ctx context.Context, i int) error {
@@ -111,8 +122,7 @@ func (f *Feeder) everywhere(command string, name []byte, load func(ctx context.C
 			return ctx.Err() // the import ends, or another master has a conflict
 		}
 		if !failed.Swap(true) {
-			im.stats.refused(command+": "+err.Error(), name)
-			im.stats.librariesFailed.Add(1)
+			im.libraryRefused(at, command+": "+err.Error(), name)
 		}
 		return nil
 	})

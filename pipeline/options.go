@@ -103,6 +103,10 @@ type Options struct {
 	// Refused is told of each key that is refused. It is called from several
 	// goroutines, and the key is borrowed.
 	Refused func(Refusal)
+	// Missed is told of the place in the dump of each record that is no key and that is
+	// left out: of a function library or script that a master has refused, or an expiry
+	// that no command restores. It is called from several goroutines.
+	Missed func(offset int64)
 	// Timed is told, for each batch whose replies have all come, how long that took
 	// since the first byte of it was written to the master at addr. It is called
 	// from the goroutine of each lane, which waits for it; nil asks no clock.
@@ -163,6 +167,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Warn == nil {
 		o.Warn = func(string) {}
+	}
+	if o.Missed == nil {
+		o.Missed = func(int64) {}
 	}
 	return o
 }

@@ -3,11 +3,13 @@ package pipeline_test
 import (
 	"bytes"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/rdbimport/rdbimport/pipeline"
 	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/slotter"
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
 )
 
@@ -118,6 +120,61 @@ func TestLostSinceRestart(t *testing.T) {
 		if p.ID == victim.ID && p.Keys != 0 {
 			t.Errorf("%+v", p)
 		}
+	}
+	_, err = im.Close()
+	noError(t, err)
+}
+
+// TestLostSinceFlush does so with a master all keys of which somebody has removed, as one
+// does who wants to begin anew and forgets the checkpoint.
+func TestLostSinceFlush(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{})
+	c := connect(t, lc.URL())
+	im, err := pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
+	noError(t, err)
+	noError(t, im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(numbered(t, 3000)), rdbparse.Options{})))
+	_, err = im.Close()
+	noError(t, err)
+	before, victim := im.Processes(), lc.Masters()[1]
+	must(t, victim, "FLUSHALL")
+	im, err = pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
+	noError(t, err)
+	lost, kept := im.LostSince(before)
+	if len(lost) != 1 || len(kept) != 2 || lost[0].Addr != victim.Addr || lost[0].Keys < 500 || !strings.Contains(lost[0].Reason, "is empty") {
+		t.Errorf("%+v, %+v", lost, kept)
+	}
+	_, err = im.Close()
+	noError(t, err)
+}
+
+// TestLostSinceGivenUp does so with a master that is gone, and whose slots others have, and
+// with one whose slots and keys have been moved away.
+func TestLostSinceGivenUp(t *testing.T) {
+	redisCLI(t)
+	t.Parallel()
+	lc := start(t, localcluster.Options{Masters: 4})
+	c := connect(t, lc.URL())
+	im, err := pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
+	noError(t, err)
+	noError(t, im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(numbered(t, 4000)), rdbparse.Options{})))
+	_, err = im.Close()
+	noError(t, err)
+	before, moved, gone := im.Processes(), lc.Masters()[2], lc.Masters()[3]
+	noError(t, cluster(t, "reshard", lc.Addrs()[0], "--cluster-from", moved.ID, "--cluster-to", lc.Masters()[1].ID,
+		"--cluster-slots", strconv.Itoa(slotter.Slots/4), "--cluster-yes"))
+	gone.Kill()
+	await(t, "the master to be missed", func() bool {
+		return strings.Contains(lc.Masters()[0].Client().ClusterNodes(t.Context()).Val(), "master,fail ")
+	})
+	noError(t, cluster(t, "fix", lc.Addrs()[0], "--cluster-fix-with-unreachable-masters", "--cluster-yes"))
+	await(t, "all slots to have an owner that is there", func() bool {
+		im, err = pipeline.New(t.Context(), connect(t, lc.URL()), all(pipeline.ConflictFail))
+		return err == nil
+	})
+	lost, kept := im.LostSince(before)
+	if len(lost) != 1 || len(kept) != 3 || !strings.Contains(lost[0].Addr, gone.ID) || lost[0].Keys < 500 {
+		t.Errorf("%+v, %+v", lost, kept)
 	}
 	_, err = im.Close()
 	noError(t, err)

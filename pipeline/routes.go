@@ -54,6 +54,15 @@ func (r *routes) with(moved map[uint16]string) *routes {
 	return &next
 }
 
+// replace installs m in the place of the present map, and notes what the change has lost.
+func (im *Importer) replace(ctx context.Context, m *slotter.Map) {
+	lost := im.forced(ctx, m) // before anything goes to the new owners
+	im.mu.Lock()
+	im.noteForced(lost)
+	im.mu.Unlock()
+	im.install(m)
+}
+
 // install makes m the slot map by which commands are sent.
 func (im *Importer) install(m *slotter.Map) {
 	im.mu.Lock()
@@ -114,7 +123,7 @@ func (im *Importer) refreshMap() {
 			m, err = im.cluster.Map(ctx)
 		}
 		if err == nil {
-			im.install(m)
+			im.replace(ctx, m)
 		}
 		cancel()
 		pause.Reset(mapInterval)

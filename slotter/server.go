@@ -69,6 +69,8 @@ type Server struct {
 	Version    Version // of the family's own counting: Valkey 8.1.0
 	Compatible Version // the Redis version it claims to be compatible with: 7.2.4 for Valkey
 	RunID      string  // changes with every start of the process
+	History    string  // id of the history of the data that it holds; a replica has that of its master
+	Followed   string  // id of the history that it had before, as a replica; "" if it was none
 	Role       string  // "master" or "slave"; "" where unknown
 	MasterAddr string  // host:port of a replica's master, as the replica sees it
 	Cluster    bool    // cluster mode
@@ -85,11 +87,15 @@ func parseServer(addr string, info map[string]string) Server {
 		Addr:       addr,
 		Compatible: ParseVersion(info["redis_version"]),
 		RunID:      info["run_id"],
+		History:    info["master_replid"],
 		Role:       info["role"],
 		Cluster:    info["cluster_enabled"] == "1" || info["redis_mode"] == "cluster",
 		Loading:    info["loading"] == "1",
 	}
 	s.LoadingETA, _ = strconv.Atoi(info["loading_eta_seconds"])
+	if before := info["master_replid2"]; strings.Trim(before, "0") != "" {
+		s.Followed = before
+	}
 	if s.Role == "slave" {
 		s.MasterAddr = net.JoinHostPort(info["master_host"], info["master_port"])
 	}

@@ -171,14 +171,16 @@ type checkpointer struct {
 	held     bool // the file is there
 	warned   bool
 
-	// Keys refused in this run: those that stand before the mark, and the places
-	// in the current source of others. A run that goes on meets these again.
+	// Keys, and whatever else of the sources, refused in this run: those that stand before
+	// the mark, and the places in the current source of others. A run that goes on meets
+	// these again.
 	muRefused sync.Mutex
 	refused   int64
 	places    []int64
 }
 
-// refusal notes that the key at offset in the current source was refused.
+// refusal notes that the key, or what else there is, at offset in the current source was
+// refused.
 func (c *checkpointer) refusal(offset int64) {
 	if c == nil {
 		return

@@ -178,7 +178,7 @@ func (f *feeding) feed(ctx context.Context, i int) error {
 		return nil
 	}
 	src.behind, src.dumps = tail.Writes, dumpsBehind(tail)
-	if src.dumps > 0 {
+	if src.dumps > 0 || src.behind > 0 {
 		f.keep.refusal(sc.Offset()) // a run that goes on from behind this source has to know
 	}
 	if text := in.tailText(tail, sc.Offset()); text != "" {

@@ -208,7 +208,7 @@ func (r *importRun) pipelineOptions() pipeline.Options {
 		o.Expect += s.in.Size()
 	}
 	if r.keep != nil {
-		o.Temporary = r.keep.temporary
+		o.Temporary, o.Missed = r.keep.temporary, r.keep.refusal
 	}
 	if r.from != nil {
 		o.Leftovers = r.from.Temporary

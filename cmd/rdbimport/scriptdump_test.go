@@ -31,6 +31,7 @@ import (
 //	dump magic FILE MAGIC         an empty dump that begins so
 //	dump nosum FILE               a dump without checksum
 //	dump aof FILE                 an AOF with an RDB preamble and two commands behind it
+//	dump beside FILE N            N strings behind a script and an expiry of KeyDB that no server takes
 func writeDump(ts *testscript.TestScript, _ bool, args []string) {
 	kind, name, rest := args[0], ts.MkAbs(args[1]), args[2:]
 	var b bytes.Buffer
@@ -95,6 +96,14 @@ func writeDump(ts *testscript.TestScript, _ bool, args []string) {
 		w.Key(dataset.TypeString, []byte("b"), dataset.AppendString(nil, "2"))
 		err = w.Close()
 		b.WriteString("*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$1\r\n3\r\n*2\r\n$3\r\nDEL\r\n$1\r\na\r\n")
+	case "beside":
+		w := dataset.NewWriter(&b, "REDIS0009")
+		w.Aux("lua", "no script")
+		w.Aux("keydb-subexpire-key", "member")
+		for i := range number(ts, rest[0]) {
+			w.Key(dataset.TypeString, fmt.Appendf(nil, "key:%d", i), dataset.AppendString(nil, "value"))
+		}
+		err = w.Close()
 	default:
 		ts.Fatalf("no dump %q", kind)
 	}
