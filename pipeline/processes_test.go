@@ -168,8 +168,13 @@ func TestLostSinceGivenUp(t *testing.T) {
 		return strings.Contains(lc.Masters()[0].Client().ClusterNodes(t.Context()).Val(), "master,fail ")
 	})
 	noError(t, cluster(t, "fix", lc.Addrs()[0], "--cluster-fix-with-unreachable-masters", "--cluster-yes"))
-	await(t, "all slots to have an owner that is there", func() bool {
-		im, err = pipeline.New(t.Context(), connect(t, lc.URL()), all(pipeline.ConflictFail))
+	await(t, "all slots to have an owner that is there, as every node knows", func() bool {
+		again, err := slotter.Connect(t.Context(), c.Target(), slotter.Options{})
+		if err != nil {
+			return false
+		}
+		t.Cleanup(func() { _ = again.Close() })
+		im, err = pipeline.New(t.Context(), again, all(pipeline.ConflictFail))
 		return err == nil
 	})
 	lost, kept := im.LostSince(before)

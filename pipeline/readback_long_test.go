@@ -173,7 +173,7 @@ func TestReadBackUnpacked(t *testing.T) {
 	}
 	differs("string", "offset 19", "SETRANGE", "string", "20000000", "x")
 	must(t, server, "SETRANGE", "string", "20000000", "\x00")
-	differs("hash", "off by 5000 ms", "PEXPIREAT", "hash", fmt.Sprint(future+5000))
+	differs("hash", "5000 ms later", "PEXPIREAT", "hash", fmt.Sprint(future+5000))
 	must(t, server, "PEXPIREAT", "hash", fmt.Sprint(future))
 	differs("stream", "its last id is 81-1, 80-1 in the dump", "XADD", "stream", "81-1", "a", "b")
 }
