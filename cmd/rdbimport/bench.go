@@ -132,7 +132,7 @@ func (b *benchmark) pass(ctx context.Context, phase string, f func(p *dumpPass) 
 	p := &dumpPass{in: in}
 	if phase != "" {
 		stop := startProgress(b.con, b.output, phase, in.Size(), func() sample {
-			return sample{time.Now(), in.RawRead(), p.shown.Load()}
+			return sample{at: time.Now(), bytes: in.RawRead(), keys: p.shown.Load()}
 		})
 		defer stop()
 	}

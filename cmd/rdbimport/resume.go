@@ -151,14 +151,19 @@ func (f *feeding) scanner(ctx context.Context, i int) (*rdbparse.Scanner, error)
 	if f.keep != nil {
 		f.keep.source(i, src.in.Identity, mark, f.keysBefore)
 	}
-	if mark == nil || !src.in.Seekable() {
+	if mark == nil {
 		src.start(ctx, f.feeder.Flush)
+		return rdbparse.NewScanner(src.in.reader, f.scanOptions(src.in)), nil
+	}
+	if !src.in.Seekable() {
+		src.startAfter(ctx, mark.Offset, f.feeder.Flush)
 		return rdbparse.NewScanner(src.in.reader, f.scanOptions(src.in)), nil
 	}
 	if err := src.in.SkipTo(ctx, mark.Offset); err != nil {
 		return nil, err
 	}
 	src.skipped = src.in.RawRead()
+	src.passed.Store(src.skipped)
 	src.start(ctx, f.feeder.Flush)
 	return rdbparse.ResumeScanner(src.in.reader, mark.Position, f.scanOptions(src.in))
 }

@@ -67,7 +67,7 @@ func (v *terminalView) screen(phase string, m *meter, s status) *screen {
 			own = newMeter(speedWindow, m.begun.at)
 			v.meters[master.Addr] = own
 		}
-		own.add(sample{s.at, master.Bytes, master.Keys})
+		own.add(sample{at: s.at, bytes: master.Bytes, keys: master.Keys})
 		row := screenMaster{MasterResult: master}
 		row.bytesRate, row.keysRate = own.speed()
 		sc.masters = append(sc.masters, row)
