@@ -246,7 +246,11 @@ func (set *settings) arguments(args []string, command string) error {
 	if stdin > 1 {
 		return &usageError{"standard input can be read once only", need}
 	}
-	target, err := slotter.ParseTarget(args[len(args)-1])
+	last := args[len(args)-1]
+	if info, err := os.Stat(last); err == nil && info.Mode().IsRegular() {
+		return &usageError{"the TARGET is missing: the last argument is a file, " + shownFile(last), need}
+	}
+	target, err := slotter.ParseTarget(last)
 	if err != nil {
 		return &usageError{err.Error(), need}
 	}

@@ -115,16 +115,20 @@ func newHelpCommand(root *cobra.Command) *cobra.Command {
 	}
 }
 
-// mistyped says so where the first argument is no file, and almost the name of a command.
+// mistyped says so where the first argument is no file, and almost the name of a command,
+// or that of one that there is not.
 func mistyped(root *cobra.Command, args []string) error {
-	const distance = 2 // letters that are wrong, missing or too many
-	if len(args) == 0 || len(args[0]) <= distance {
+	const most = 2 // letters that are wrong, missing or too many
+	if len(args) == 0 || len(args[0]) <= most {
 		return nil
 	}
 	if _, err := os.Stat(args[0]); err == nil {
 		return nil
 	}
-	root.SuggestionsMinimumDistance = distance
+	if hint := foreignWords[args[0]]; hint != "" {
+		return &usageError{fmt.Sprintf("%q is no file, and no command", args[0]), hint}
+	}
+	root.SuggestionsMinimumDistance = most
 	if list := root.SuggestionsFor(args[0]); len(list) > 0 {
 		return &usageError{fmt.Sprintf("%q is no file, and no command", args[0]), "did you mean rdbimport " + list[0] + "?"}
 	}
@@ -145,7 +149,7 @@ func version() string {
 }
 
 // flagError explains a flag that cannot be parsed: the flag, the value and an example.
-func flagError(_ *cobra.Command, err error) error {
+func flagError(cmd *cobra.Command, err error) error {
 	var value *pflag.InvalidValueError
 	if errors.As(err, &value) {
 		flag := value.GetFlag()
@@ -155,6 +159,10 @@ func flagError(_ *cobra.Command, err error) error {
 	if errors.As(err, &missing) {
 		flag := missing.GetFlag()
 		return &usageError{fmt.Sprintf("--%s needs a value", flag.Name), exampleOf(flag)}
+	}
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		return unknownFlag(cmd, unknown)
 	}
 	return &usageError{text: err.Error()}
 }
