@@ -32,7 +32,7 @@ type importFlags struct {
 	memory      sizeFlag
 	big         sizeFlag
 	connections connectionsFlag
-	retry       time.Duration
+	retry       timeFlag
 	careful     carefulFlags
 	output      outputFlags
 	access      accessFlags
@@ -67,7 +67,7 @@ const (
 )
 
 func newImportFlags() *importFlags {
-	return &importFlags{memory: sizeFlag{bytes: pipeline.DefaultMemory, least: leastMemory, text: "64MiB"}, big: sizeFlag{least: 1}}
+	return &importFlags{memory: sizeFlag{bytes: pipeline.DefaultMemory, least: leastMemory, text: "64MiB"}, big: sizeFlag{least: 1}, retry: timeFlag(pipeline.DefaultRetryTimeout)}
 }
 
 func (f *importFlags) register(fs *pflag.FlagSet) {
@@ -88,7 +88,7 @@ func (f *importFlags) register(fs *pflag.FlagSet) {
 	fs.Var(&f.memory, "memory", "budget for everything in flight")
 	fs.Var(&f.big, "big-value", "a value above it is written in pieces into a temporary key, which then gets the name (1 MiB for lists, sets and hashes, 4 MiB for others, if --memory allows)")
 	fs.Var(&f.connections, "connections", "`N` connections per master; auto is 1, and up to 8 to masters that are far, if that is faster")
-	fs.DurationVar(&f.retry, "retry-timeout", pipeline.DefaultRetryTimeout, "how long a master may accept nothing before the import stops")
+	fs.Var(&f.retry, "retry-timeout", "how long a master may accept nothing before the import stops")
 	f.careful.register(fs)
 	f.output.register(fs)
 	f.access.register(fs)
@@ -176,7 +176,7 @@ func (f *importFlags) pipeline(fs *pflag.FlagSet, set *settings) error {
 		return valueError(fs.Lookup("retry-timeout"), f.retry.String(), "it must be more than nothing")
 	}
 	set.pipeline = pipeline.Options{
-		Conflict: conflict, Databases: dbs, Memory: f.memory.bytes, BigValue: f.big.bytes, Lanes: int(f.connections), RetryTimeout: f.retry,
+		Conflict: conflict, Databases: dbs, Memory: f.memory.bytes, BigValue: f.big.bytes, Lanes: int(f.connections), RetryTimeout: time.Duration(f.retry),
 		SkipDamaged: f.onError == "skip", DropFieldTTL: f.dropTTL, AllowModules: f.modules,
 	}
 	return nil

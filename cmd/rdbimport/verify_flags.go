@@ -27,7 +27,7 @@ elsewhere reading resets the idle times of the keys.`
 // verifyFlags are the flags of a comparison as they were written.
 type verifyFlags struct {
 	*importFlags // those that both have
-	tolerance    time.Duration
+	tolerance    timeFlag
 	sample       percentFlag
 	extra        bool
 	report       string
@@ -44,7 +44,7 @@ type verifySettings struct {
 func newVerifyCommand(s *streams) *cobra.Command {
 	f := &verifyFlags{importFlags: newImportFlags()}
 	// What an import may be told, and a comparison may not.
-	f.onConflict, f.onError, f.retry = "fail", "stop", pipeline.DefaultRetryTimeout
+	f.onConflict, f.onError = "fail", "stop"
 	c := &cobra.Command{
 		Use:     "verify [flags] SOURCE... TARGET",
 		Short:   "compare a dump with what a target holds",
@@ -65,7 +65,8 @@ func newVerifyCommand(s *streams) *cobra.Command {
 }
 
 func (f *verifyFlags) registerVerify(fs *pflag.FlagSet) {
-	fs.DurationVar(&f.tolerance, "ttl-tolerance", defaultTolerance, "by how much an expiry may be off; 0 is not at all (before Redis 7.0 it is 1.5s at least)")
+	f.tolerance = timeFlag(defaultTolerance)
+	fs.Var(&f.tolerance, "ttl-tolerance", "by how much an expiry may be off; 0 is not at all (before Redis 7.0 it is 1.5s at least)")
 	fs.Var(&f.sample, "sample", "compare the keys of so many of the slots only")
 	fs.BoolVar(&f.extra, "extra", false, "list the keys that only the target has, by SCAN; half of --memory then holds hashes of the dump's keys")
 	fs.StringVar(&f.report, "report", "", "`FILE` to write every difference to, one JSON object a line")
@@ -109,7 +110,7 @@ func (f *verifyFlags) verifySettings(fs *pflag.FlagSet, args []string, s *stream
 	p := &set.settings.pipeline
 	set.verify = pipeline.VerifyOptions{
 		Databases: p.Databases, Memory: p.Memory, Lanes: p.Lanes,
-		TTLTolerance: f.tolerance, Sample: f.sample.share, Extra: f.extra, Warn: s.con.warn,
+		TTLTolerance: time.Duration(f.tolerance), Sample: f.sample.share, Extra: f.extra, Warn: s.con.warn,
 	}
 	var err error
 	set.connect, err = f.access.options(&set.target, s.con)
