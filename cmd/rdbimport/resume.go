@@ -46,6 +46,9 @@ func (r *importRun) prepareCheckpoint(ctx context.Context) error {
 	for _, n := range m.Masters {
 		ids = append(ids, n.ID)
 	}
+	if err := mayWriteBeside(r.checkpointFile); err != nil {
+		return unwritable(r.checkpointFile, err)
+	}
 	if r.unlock, err = lockCheckpoint(r.checkpointFile); err != nil {
 		return err
 	}
