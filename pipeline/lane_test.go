@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
@@ -13,28 +14,7 @@ import (
 // TestEarlyLane expects a lane that is opened before there is a batch for it to be
 // tried again where the master takes no connection at first.
 func TestEarlyLane(t *testing.T) {
-	if _, err := localcluster.FindServer(); err != nil && os.Getenv("RDBIMPORT_CI") == "" {
-		t.Skip(err)
-	}
-	lc, err := localcluster.Start(t.Context(), localcluster.Options{Standalone: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lc.Stop() //nolint:errcheck // its error is of no test
-	to, err := slotter.ParseTarget(lc.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := slotter.Connect(t.Context(), to, slotter.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close() //nolint:errcheck // nothing is written by it
-	im, err := New(t.Context(), c, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer im.Close() //nolint:errcheck // it is given nothing
+	lc, im := aloneImporter(t)
 	admin := lc.Masters()[0].Client()
 	set := func(most string) {
 		t.Helper()
@@ -61,4 +41,50 @@ func TestEarlyLane(t *testing.T) {
 	}
 	set("1000")
 	until("there is no connection", func() bool { return l.conn.Load() != nil })
+}
+
+// TestLastLookSaysWhy: a master that cannot be asked at the end may be well, and the reason
+// lie here.
+func TestLastLookSaysWhy(t *testing.T) {
+	lc, im := aloneImporter(t)
+	addr := lc.Masters()[0].Addr
+	if err := im.stillThere(t.Context(), addr); err != nil {
+		t.Fatal(err)
+	}
+	if err := lc.Masters()[0].Client().ConfigSet(t.Context(), "maxclients", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*askAgain)
+	defer cancel()
+	if err := im.stillThere(ctx, addr); err == nil || !strings.Contains(err.Error(), "max number of clients") {
+		t.Errorf("it is told as: %v", err)
+	}
+}
+
+// aloneImporter starts a standalone server, and an Importer into it that is given nothing.
+func aloneImporter(t *testing.T) (*localcluster.Cluster, *Importer) {
+	t.Helper()
+	if _, err := localcluster.FindServer(); err != nil && os.Getenv("RDBIMPORT_CI") == "" {
+		t.Skip(err)
+	}
+	lc, err := localcluster.Start(t.Context(), localcluster.Options{Standalone: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lc.Stop() })
+	to, err := slotter.ParseTarget(lc.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := slotter.Connect(t.Context(), to, slotter.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	im, err := New(t.Context(), c, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = im.Close() })
+	return lc, im
 }

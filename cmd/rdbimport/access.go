@@ -133,7 +133,7 @@ func (e *listedError) Unwrap() error { return e.err }
 // listed is err, which was met when cluster had been found, nil if it was not: a server
 // that is unreachable then is not a mistake in the target.
 func listed(cluster *slotter.Cluster, err error) error {
-	if cluster == nil || cluster.Standalone() || !errors.Is(err, slotter.ErrUnreachable) {
+	if cluster == nil || cluster.Standalone() || !errors.Is(err, slotter.ErrUnreachable) || isFiles(err) {
 		return err
 	}
 	return &listedError{err}
@@ -153,6 +153,8 @@ func accessHint(err error) string {
 		member  *listedError
 	)
 	switch {
+	case isFiles(err):
+		return hintFiles
 	case errors.As(err, &unknown):
 		return "--cacert FILE names the authority that signed the server's certificate; --insecure does not check it"
 	case errors.As(err, &host):

@@ -88,7 +88,7 @@ func (b *benchmark) print(whole bool) error {
 func (b *benchmark) measure(in *interrupts) error {
 	if b.hasTarget {
 		var err error
-		if b.cluster, err = slotter.Connect(in.soft, b.target, b.connect); err != nil {
+		if b.cluster, err = reach(in.soft, b.target, b.connect, b.connections, 1, b.con.warn); err != nil {
 			return err
 		}
 		defer func() { _ = b.cluster.Close() }()

@@ -154,7 +154,7 @@ func (r *importRun) prepare(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if r.cluster, err = slotter.Connect(ctx, r.target, r.connect); err != nil {
+	if r.cluster, err = reach(ctx, r.target, r.connect, r.settings.pipeline.Lanes, len(r.sources), r.con.warn); err != nil {
 		return err
 	}
 	if r.compare {

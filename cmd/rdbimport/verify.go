@@ -126,7 +126,7 @@ func (r *verification) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r.cluster, err = slotter.Connect(ctx, r.target, r.connect)
+	r.cluster, err = reach(ctx, r.target, r.connect, r.verify.Lanes, 1, r.con.warn)
 	return err
 }
 
