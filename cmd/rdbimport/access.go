@@ -151,6 +151,7 @@ func accessHint(err error) string {
 		invalid x509.CertificateInvalidError
 		record  tls.RecordHeaderError
 		member  *listedError
+		node    *slotter.NodeError
 	)
 	switch {
 	case isFiles(err):
@@ -165,6 +166,8 @@ func accessHint(err error) string {
 		return "leave out --tls, write redis:// for rediss://, or give the port for TLS"
 	case errors.Is(err, slotter.ErrClientCert):
 		return "--cert FILE and --key FILE give the client's certificate, signed by an authority that the server trusts"
+	case errors.As(err, &node) && node.Kind == nil && strings.HasPrefix(node.Msg, "INFO: "):
+		return "if this is a proxy, name a node of the cluster itself: the slots and their masters are asked for"
 	case strings.Contains(err.Error(), "max number of clients"):
 		return "end other connections to that server, or raise its setting maxclients"
 	case errors.As(err, &member):

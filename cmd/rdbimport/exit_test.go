@@ -69,6 +69,7 @@ func TestExitCodeAndHint(t *testing.T) {
 		{&slotter.NodeError{Addr: "a:1", Kind: slotter.ErrUnreachable, Msg: "x"}, 1, "the address right?"},
 		{&listedError{&slotter.NodeError{Addr: "a:1", Kind: slotter.ErrUnreachable, Msg: "x"}}, 1, "start that server"},
 		{&slotter.NodeError{Addr: "a:1", Kind: slotter.ErrUnreachable, Msg: "ERR max number of clients reached"}, 1, "maxclients"},
+		{&slotter.NodeError{Addr: "a:1", Msg: "INFO: ERR unsupported command 'info'"}, 1, "proxy"},
 	} {
 		if got := exitCode(c.err); got != c.code {
 			t.Errorf("%v: exit code %d, want %d", c.err, got, c.code)

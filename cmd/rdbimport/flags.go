@@ -240,6 +240,9 @@ func (set *settings) arguments(args []string, command string) error {
 			stdin++
 		}
 		if looksLikeTarget(name) { // it may hold a password, so it is not shown
+			if i > 0 && looksLikeTarget(args[len(args)-1]) {
+				need = "several hosts of one TARGET are joined by commas: host:port,host2:port2"
+			}
 			return &usageError{fmt.Sprintf("argument %d looks like a target, but the target comes last", i+1), need}
 		}
 	}
