@@ -85,7 +85,7 @@ func (f *importFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.anyVersion, "any-version", false, "read a dump of an unknown version as far as its types are known")
 	fs.BoolVar(&f.dropTTL, "drop-field-ttl", false, "where the target cannot expire the fields of a hash, let them stay for ever")
 	fs.BoolVar(&f.modules, "allow-modules", false, "send values of modules to Redis 6.0 and older too: they exit without the module")
-	fs.Var(&f.memory, "memory", "budget for everything in flight")
+	fs.Var(&f.memory, "memory", "budget for everything in flight; less by itself where the process may use little")
 	fs.Var(&f.big, "big-value", "a value above it is written in pieces into a temporary key, which then gets the name (1 MiB for lists, sets and hashes, 4 MiB for others, if --memory allows)")
 	fs.Var(&f.connections, "connections", "`N` connections per master; auto is 1, and up to 8 to masters that are far, if that is faster")
 	fs.Var(&f.retry, "retry-timeout", "how long a master may accept nothing before the import stops")
@@ -119,6 +119,7 @@ func (f *importFlags) settings(fs *pflag.FlagSet, args []string, s *streams) (*s
 	if err := f.output.validate(fs); err != nil {
 		return nil, err
 	}
+	f.memory.fit(fs.Lookup("memory"), s.mayUse, 1, s.con.warn)
 	if err := f.pipeline(fs, set); err != nil {
 		return nil, err
 	}

@@ -93,6 +93,7 @@ func (f *verifyFlags) verifySettings(fs *pflag.FlagSet, args []string, s *stream
 	if err := f.output.validate(fs); err != nil {
 		return nil, err
 	}
+	f.memory.fit(fs.Lookup("memory"), s.mayUse, verifyMemory, s.con.warn)
 	if err := f.pipeline(fs, &set.settings); err != nil {
 		return nil, err
 	}
