@@ -31,7 +31,7 @@ func newDemoCommand(s *streams) *cobra.Command {
 	f := &demoFlags{}
 	cmd := &cobra.Command{
 		Use:     "demo [flags]",
-		Short:   "start a local cluster, import a sample dump, check it, stop the cluster",
+		Short:   "start a local cluster, import a sample dump, check it, stop it",
 		Example: "  rdbimport demo\n  rdbimport demo --keys 1000000 --keep",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {

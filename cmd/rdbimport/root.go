@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -84,7 +86,7 @@ func newRootCommand(s *streams) *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	plain := root.UsageTemplate()
+	plain := strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages", fmt.Sprintf("Flags.FlagUsagesWrapped %d", helpWidth(s.stdout)))
 	root.SetUsageTemplate(plain + exitHelp)
 	root.SetVersionTemplate("rdbimport {{.Version}}\n")
 	flags.register(root.Flags())
@@ -97,6 +99,20 @@ func newRootCommand(s *streams) *cobra.Command {
 	}
 	root.SetHelpCommand(newHelpCommand(root))
 	return root
+}
+
+// helpWidth is how wide the texts of flags may be in the help: a terminal would break them
+// anywhere. 0 is any, for what is searched line by line.
+func helpWidth(stdout io.Writer) int {
+	const (
+		least = 60
+		slack = 6 // by so much pflag lets a line be wider, if that saves one
+	)
+	if !isTerminal(stdout) {
+		return 0
+	}
+	width, _ := sizeOf(stdout)()
+	return max(least, width-slack)
 }
 
 // newHelpCommand returns the command that prints the help of another.
