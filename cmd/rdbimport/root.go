@@ -84,7 +84,6 @@ func newRootCommand(s *streams) *cobra.Command {
 			return runImport(cmd.Context(), s, set)
 		},
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	plain := strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages", fmt.Sprintf("Flags.FlagUsagesWrapped %d", helpWidth(s.stdout)))
 	root.SetUsageTemplate(plain + exitHelp)
@@ -96,7 +95,9 @@ func newRootCommand(s *streams) *cobra.Command {
 	} {
 		c.SetUsageTemplate(plain + "\nExit codes: " + text + "\n")
 		root.AddCommand(c)
+		complete(c)
 	}
+	complete(root)
 	root.SetHelpCommand(newHelpCommand(root))
 	return root
 }
