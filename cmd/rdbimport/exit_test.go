@@ -62,6 +62,7 @@ func TestExitCodeAndHint(t *testing.T) {
 		{begun(fmt.Errorf("%w: x", errCheckpoint)), 1, "delete"},
 		{fmt.Errorf("%w: x", pipeline.ErrFewReplicas), 1, "--wait-replicas"},
 		{&begunError{err: errInterrupted, resumes: true}, 130, "from the checkpoint"},
+		{&begunError{err: fmt.Errorf("%w: x", pipeline.ErrTargetFull), resumes: true}, 2, "then run again with the same command: it goes on from the checkpoint"},
 		{errInterrupted, 130, ""},
 		{begun(errInterrupted), 130, "run again"},
 		{context.Canceled, 130, ""},
