@@ -116,7 +116,7 @@ func (b *bigValue) judgeReply(err *replyError) (again bool, _ error) {
 		im.trouble(b.k.lane, err)
 		return true, nil
 	case actOOM:
-		if im.opts.WaitOnOOM {
+		if im.waitsOnOOM() {
 			im.warnFull(err.addr)
 			return true, nil
 		}

@@ -1,11 +1,16 @@
 package pipeline
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rdbimport/rdbimport/bench/dataset"
+	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/slotter"
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
 )
@@ -13,28 +18,7 @@ import (
 // TestEarlyLane expects a lane that is opened before there is a batch for it to be
 // tried again where the master takes no connection at first.
 func TestEarlyLane(t *testing.T) {
-	if _, err := localcluster.FindServer(); err != nil && os.Getenv("RDBIMPORT_CI") == "" {
-		t.Skip(err)
-	}
-	lc, err := localcluster.Start(t.Context(), localcluster.Options{Standalone: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lc.Stop() //nolint:errcheck // its error is of no test
-	to, err := slotter.ParseTarget(lc.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := slotter.Connect(t.Context(), to, slotter.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close() //nolint:errcheck // nothing is written by it
-	im, err := New(t.Context(), c, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer im.Close() //nolint:errcheck // it is given nothing
+	lc, im := aloneImporter(t, Options{})
 	admin := lc.Masters()[0].Client()
 	set := func(most string) {
 		t.Helper()
@@ -61,4 +45,89 @@ func TestEarlyLane(t *testing.T) {
 	}
 	set("1000")
 	until("there is no connection", func() bool { return l.conn.Load() != nil })
+}
+
+// TestLastLookSaysWhy: a master that cannot be asked at the end may be well, and the reason
+// lie here.
+func TestLastLookSaysWhy(t *testing.T) {
+	lc, im := aloneImporter(t, Options{})
+	addr := lc.Masters()[0].Addr
+	if err := im.stillThere(t.Context(), addr); err != nil {
+		t.Fatal(err)
+	}
+	if err := lc.Masters()[0].Client().ConfigSet(t.Context(), "maxclients", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*askAgain)
+	defer cancel()
+	if err := im.stillThere(ctx, addr); err == nil || !strings.Contains(err.Error(), "max number of clients") {
+		t.Errorf("it is told as: %v", err)
+	}
+}
+
+// TestStopWhileFull: an import that waits until a master has memory ends when it is to.
+func TestStopWhileFull(t *testing.T) {
+	full := make(chan struct{})
+	lc, im := aloneImporter(t, Options{
+		Databases: Databases{Only: AllDatabases}, WaitOnOOM: true, Warn: func(string) { close(full) }, // once for each master
+	})
+	if err := lc.Masters()[0].Client().ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	var dump bytes.Buffer
+	if _, err := dataset.Mixed(&dump, 100, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := im.NewFeeder().Feed(rdbparse.NewScanner(&dump, rdbparse.Options{})); err != nil {
+		t.Fatal(err)
+	}
+	<-full
+	im.Stop()
+	type closed struct {
+		res Result
+		err error
+	}
+	ended := make(chan closed, 1)
+	go func() {
+		res, err := im.Close()
+		ended <- closed{res, err}
+	}()
+	select {
+	case c := <-ended:
+		if c.res.Restored != 0 || c.res.Unsettled == 0 || !errors.Is(c.err, ErrStopped) {
+			t.Errorf("%d restored, %d unsettled, %v", c.res.Restored, c.res.Unsettled, c.err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it waits for memory after it was stopped")
+		_ = lc.Masters()[0].Client().ConfigSet(context.Background(), "maxmemory", "0").Err()
+		<-ended
+	}
+}
+
+// aloneImporter starts a standalone server, and an Importer into it that is given nothing.
+func aloneImporter(t *testing.T, opts Options) (*localcluster.Cluster, *Importer) {
+	t.Helper()
+	if _, err := localcluster.FindServer(); err != nil && os.Getenv("RDBIMPORT_CI") == "" {
+		t.Skip(err)
+	}
+	lc, err := localcluster.Start(t.Context(), localcluster.Options{Standalone: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lc.Stop() })
+	to, err := slotter.ParseTarget(lc.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := slotter.Connect(t.Context(), to, slotter.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	im, err := New(t.Context(), c, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = im.Close() })
+	return lc, im
 }

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -37,9 +38,12 @@ func (im *Importer) lastLook() {
 	m := im.slotMap.Load()
 	_ = m.EachMaster(ctx, func(ctx context.Context, i int) error {
 		addr := m.Masters[i].Addr
-		if im.hasKeys(addr) && !im.stillThere(ctx, addr) {
+		if !im.hasKeys(addr) {
+			return nil
+		}
+		if err := im.stillThere(ctx, addr); err != nil {
 			im.mu.Lock()
-			im.noteLoss(addr, "", "it does not answer at the end of the import", im.mayLose(m.Masters[i].ID))
+			im.noteLoss(addr, "", fmt.Sprintf("it cannot be asked at the end of the import (%v)", err), im.mayLose(m.Masters[i].ID))
 			im.mu.Unlock()
 		}
 		return nil
@@ -61,16 +65,21 @@ func (im *Importer) hasKeys(addr string) bool {
 	return im.heldBy(addr) > 0
 }
 
-// stillThere checks the run of a master, and tries again if that fails.
-func (im *Importer) stillThere(ctx context.Context, addr string) bool {
+// stillThere checks the run of a master, and tries again if that fails. The error is that
+// of the last time that was not cut short.
+func (im *Importer) stillThere(ctx context.Context, addr string) (why error) {
 	for {
-		if im.checkRun(ctx, addr) == nil {
-			return true
+		err := im.checkRun(ctx, addr)
+		if err == nil {
+			return nil
+		}
+		if why == nil || ctx.Err() == nil {
+			why = err
 		}
 		select {
 		case <-time.After(askAgain):
 		case <-ctx.Done():
-			return false
+			return why
 		}
 	}
 }
@@ -120,12 +129,14 @@ func (im *Importer) doubted(ctx context.Context) map[doubt]string {
 			said = im.hearWitnesses(ctx, m)
 		}
 		asked, silent, failing := 0, 0, 0
+		var err error // of one that is silent
 		for _, w := range said {
 			switch {
 			case w.addr == n.Addr: // of itself it knows nothing
 				continue
-			case w.silent:
+			case w.silent != nil:
 				silent++
+				err = w.silent
 			case w.nodes != "" && nodeStanding(w.nodes, n.ID) >= standingFailing:
 				failing++
 			}
@@ -133,7 +144,7 @@ func (im *Importer) doubted(ctx context.Context) map[doubt]string {
 		}
 		switch {
 		case 2*silent > asked:
-			why[doubt{n.ID, n.Addr}] = "most of the other nodes do not answer, and its replica may have taken over and not have had all of them"
+			why[doubt{n.ID, n.Addr}] = fmt.Sprintf("most of the other nodes cannot be asked (%v), and its replica may have taken over and not have had all of them", err)
 		case 2*failing > asked-silent:
 			why[doubt{n.ID, n.Addr}] = "the other nodes think that it has failed or is no master any more, and its replica may take over and not have had all of them"
 		}
@@ -145,7 +156,7 @@ func (im *Importer) doubted(ctx context.Context) map[doubt]string {
 type witness struct {
 	addr   string
 	nodes  string // its answer to CLUSTER NODES; "" where the user may not ask that
-	silent bool
+	silent error  // why there is none
 }
 
 // hearWitnesses asks a few nodes from all over the cluster, at the same time.
@@ -161,7 +172,9 @@ func (im *Importer) hearWitnesses(ctx context.Context, m *slotter.Map) []witness
 		all.Go(func() {
 			var err error
 			w.nodes, err = im.cluster.Nodes(ctx, w.addr)
-			w.silent = err != nil && !errors.Is(err, slotter.ErrNoPermission)
+			if !errors.Is(err, slotter.ErrNoPermission) {
+				w.silent = err
+			}
 		})
 	}
 	all.Wait()

@@ -238,6 +238,10 @@ func (im *Importer) bufferLimits(addr string) [2]int64 {
 	return limits
 }
 
+// waitsOnOOM reports whether it is waited until a master has memory: not once the import is
+// to end, since that may never be.
+func (im *Importer) waitsOnOOM() bool { return im.opts.WaitOnOOM && !im.stopping.Load() }
+
 // ErrTargetFull says that a master has no memory left.
 var ErrTargetFull = errors.New("the target is out of memory")
 

@@ -231,7 +231,7 @@ func (l *lane) refused(b *batch, i int, text []byte, t *tally) {
 		im.trouble(l, errors.New(string(text)))
 	case actOOM:
 		cmd.state = stateOpen
-		if im.opts.WaitOnOOM {
+		if im.waitsOnOOM() {
 			t.answered++
 			b.wait = true
 			l.ails(ErrTargetFull)

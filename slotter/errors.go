@@ -171,7 +171,7 @@ func (d *dialer) transportKind(err error) (msg string, kind error) {
 		return msg, ErrUnreachable
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		if d.tls == nil {
-			return "closed the connection without an answer (a port for TLS?)", ErrUnreachable
+			return "closed the connection without an answer (a port for TLS, that of the cluster bus, or a proxy?)", ErrUnreachable
 		}
 		if len(d.tls.Certificates) == 0 {
 			return "closed the connection without an answer (it may want a client's certificate)", ErrUnreachable

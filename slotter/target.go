@@ -151,6 +151,23 @@ func (t *Target) parseHosts(hosts string) error {
 	return nil
 }
 
+// ipv6Host takes an IPv6 address without brackets apart, with or without a port: what stands
+// behind the last colon is one if it looks like one. It returns nothing if s is no such address.
+func ipv6Host(s string) (ip, port string) {
+	const least = 4 // digits, as the ports of servers have
+	at := strings.LastIndexByte(s, ':')
+	before, last := s[:at], s[at+1:]
+	if n, err := strconv.ParseUint(last, 10, 16); err == nil && n > 0 && len(last) >= least {
+		if ip, err := netip.ParseAddr(before); err == nil && ip.Is6() {
+			return before, last
+		}
+	}
+	if _, err := netip.ParseAddr(s); err == nil {
+		return s, defaultPort
+	}
+	return "", ""
+}
+
 // parseHost reads host[:port] and returns host:port.
 func parseHost(s string) (string, error) {
 	host, port := s, ""
@@ -168,8 +185,8 @@ func parseHost(s string) (string, error) {
 		}
 		host, port = inner, after
 	case strings.Count(s, ":") > 1:
-		if ip, err := netip.ParseAddr(s); err == nil {
-			return "", fmt.Errorf("IPv6 address %s needs brackets: [%s]:%s", ip, ip, defaultPort)
+		if ip, port := ipv6Host(s); ip != "" {
+			return "", fmt.Errorf("an IPv6 address needs brackets: [%s]:%s", ip, port)
 		}
 		return "", errors.New("more than one colon in host:port (is the @ after the password missing?)")
 	default:

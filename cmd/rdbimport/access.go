@@ -133,7 +133,7 @@ func (e *listedError) Unwrap() error { return e.err }
 // listed is err, which was met when cluster had been found, nil if it was not: a server
 // that is unreachable then is not a mistake in the target.
 func listed(cluster *slotter.Cluster, err error) error {
-	if cluster == nil || cluster.Standalone() || !errors.Is(err, slotter.ErrUnreachable) {
+	if cluster == nil || cluster.Standalone() || !errors.Is(err, slotter.ErrUnreachable) || isFiles(err) {
 		return err
 	}
 	return &listedError{err}
@@ -151,8 +151,11 @@ func accessHint(err error) string {
 		invalid x509.CertificateInvalidError
 		record  tls.RecordHeaderError
 		member  *listedError
+		node    *slotter.NodeError
 	)
 	switch {
+	case isFiles(err):
+		return hintFiles
 	case errors.As(err, &unknown):
 		return "--cacert FILE names the authority that signed the server's certificate; --insecure does not check it"
 	case errors.As(err, &host):
@@ -163,6 +166,8 @@ func accessHint(err error) string {
 		return "leave out --tls, write redis:// for rediss://, or give the port for TLS"
 	case errors.Is(err, slotter.ErrClientCert):
 		return "--cert FILE and --key FILE give the client's certificate, signed by an authority that the server trusts"
+	case errors.As(err, &node) && node.Kind == nil && strings.HasPrefix(node.Msg, "INFO: "):
+		return "if this is a proxy, name a node of the cluster itself: the slots and their masters are asked for"
 	case strings.Contains(err.Error(), "max number of clients"):
 		return "end other connections to that server, or raise its setting maxclients"
 	case errors.As(err, &member):

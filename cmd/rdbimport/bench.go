@@ -88,7 +88,7 @@ func (b *benchmark) print(whole bool) error {
 func (b *benchmark) measure(in *interrupts) error {
 	if b.hasTarget {
 		var err error
-		if b.cluster, err = slotter.Connect(in.soft, b.target, b.connect); err != nil {
+		if b.cluster, err = reach(in.soft, b.target, b.connect, b.connections, 1, b.con.warn); err != nil {
 			return err
 		}
 		defer func() { _ = b.cluster.Close() }()
@@ -132,7 +132,7 @@ func (b *benchmark) pass(ctx context.Context, phase string, f func(p *dumpPass) 
 	p := &dumpPass{in: in}
 	if phase != "" {
 		stop := startProgress(b.con, b.output, phase, in.Size(), func() sample {
-			return sample{time.Now(), in.RawRead(), p.shown.Load()}
+			return sample{at: time.Now(), bytes: in.RawRead(), keys: p.shown.Load()}
 		})
 		defer stop()
 	}

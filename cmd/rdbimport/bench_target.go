@@ -216,7 +216,7 @@ func (b *benchmark) feed(ctx context.Context, im *pipeline.Importer, src *source
 		total = 0 // how much that is of a compressed file is not known
 	}
 	stop := startProgress(b.con, b.output, phase, total, func() sample {
-		return sample{time.Now(), src.bytes(), settledKeys(im.Snapshot())}
+		return sample{at: time.Now(), bytes: src.bytes(), keys: settledKeys(im.Snapshot())}
 	})
 	defer stop()
 	sc := rdbparse.NewScanner(r, rdbparse.Options{

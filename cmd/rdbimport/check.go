@@ -86,7 +86,11 @@ func killedByDamage(s slotter.Server) bool { return !s.Compatible.AtLeast(6, 2) 
 // nobody. It follows so many bytes.
 func (r *importRun) surveyAll(ctx context.Context, sv *survey, phase string, behind func(*sourceRun, source.Tail, int64)) error {
 	stop := startProgress(r.con, r.output, phase, r.totalBytes(), func() sample {
-		return sample{time.Now(), r.bytesRead(), sv.keys.Load()}
+		s := sample{at: time.Now(), keys: sv.keys.Load()}
+		for _, src := range r.inputs {
+			s.bytes += src.bytesNow() // all of it, whatever an earlier run has settled
+		}
+		return s
 	})
 	defer stop()
 	for _, s := range r.inputs {

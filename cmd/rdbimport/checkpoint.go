@@ -308,6 +308,22 @@ func (c *checkpointer) write() {
 	}
 }
 
+// mayWriteBeside says why no file can be made in the folder of that of a name, as one is
+// each time that a checkpoint is written.
+func mayWriteBeside(name string) error {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return bareError(err)
+	}
+	return bareError(errors.Join(f.Close(), os.Remove(f.Name())))
+}
+
+// unwritable is the error about a checkpoint that cannot be written from the start on: an
+// import of hours is not begun without what it was to go on from.
+func unwritable(name string, err error) error {
+	return &usageError{fmt.Sprintf("--checkpoint %s cannot be written: %v", shownFile(name), err), "name a FILE in a folder that is there and can be written"}
+}
+
 func writeFile(name string, c checkpoint) error {
 	text, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {

@@ -87,6 +87,40 @@ func TestCheckpointIsWrittenOften(t *testing.T) {
 	}
 }
 
+// TestCheckpointGone: an import that has begun goes on where its checkpoint can no longer
+// be written, and says so once until it can again.
+func TestCheckpointGone(t *testing.T) {
+	c := newTestCheckpointer(t)
+	warnings := 0
+	c.warn = func(text string) {
+		if !strings.Contains(text, "cannot be written, the import goes on without: no such file or directory") {
+			t.Errorf("warning: %s", text)
+		}
+		warnings++
+	}
+	c.source(0, func() (source.Identity, error) { return source.Identity{Size: 7}, nil }, nil, 0)
+	if warnings != 0 {
+		t.Fatalf("%d warnings, and it can be written", warnings)
+	}
+	dir := filepath.Dir(c.name)
+	if err := os.Rename(dir, dir+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	for at := int64(1); at <= 3; at++ {
+		c.look(func() (pipeline.Mark, bool) { return markAt(at), true }, true)
+	}
+	if warnings != 1 {
+		t.Errorf("%d warnings, want 1", warnings)
+	}
+	if err := os.Rename(dir+".gone", dir); err != nil {
+		t.Fatal(err)
+	}
+	c.look(func() (pipeline.Mark, bool) { return markAt(4), true }, true)
+	if got := mustRead(t, c.name); got.Mark == nil || got.Mark.Offset != 4 {
+		t.Errorf("written again: %+v", got)
+	}
+}
+
 func mustRead(t *testing.T, name string) *checkpoint {
 	t.Helper()
 	c, err := readCheckpoint(name)

@@ -20,7 +20,7 @@ import (
 
 // demoFlags are the flags of the demo.
 type demoFlags struct {
-	keys    int
+	keys    countFlag
 	server  string
 	masters int
 	keep    bool
@@ -31,7 +31,7 @@ func newDemoCommand(s *streams) *cobra.Command {
 	f := &demoFlags{}
 	cmd := &cobra.Command{
 		Use:     "demo [flags]",
-		Short:   "start a local cluster, import a sample dump, check it, stop the cluster",
+		Short:   "start a local cluster, import a sample dump, check it, stop it",
 		Example: "  rdbimport demo\n  rdbimport demo --keys 1000000 --keep",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -44,12 +44,12 @@ func newDemoCommand(s *streams) *cobra.Command {
 		},
 	}
 	fs := cmd.Flags()
-	fs.IntVar(&f.keys, "keys", 0, "import `N` mixed keys, and not the small sample with every type of value")
+	fs.Var(&f.keys, "keys", "import `N` mixed keys, and not the small sample with every type of value")
 	fs.StringVar(&f.server, "server", "", "binary of the server, `PATH` (default: what is installed)")
 	fs.IntVar(&f.masters, "masters", 3, "`N` masters")
 	fs.BoolVar(&f.keep, "keep", false, "keep the cluster running until Ctrl-C")
 	f.output.register(fs)
-	annotate(fs, "keys", "1000000")
+	annotate(fs, "keys", "1000000 (also 1M)")
 	annotate(fs, "masters", "3")
 	annotate(fs, "server", "/usr/bin/valkey-server")
 	fs.SortFlags = false
@@ -59,8 +59,8 @@ func newDemoCommand(s *streams) *cobra.Command {
 func (f *demoFlags) validate(cmd *cobra.Command) error {
 	const mostKeys, mostMasters = 100_000_000, 16
 	fs := cmd.Flags()
-	if fs.Changed("keys") && f.keys < 1 || f.keys > mostKeys {
-		return valueError(fs.Lookup("keys"), fmt.Sprint(f.keys), fmt.Sprintf("it is a number from 1 to %d", mostKeys))
+	if f.keys > mostKeys {
+		return valueError(fs.Lookup("keys"), f.keys.String(), fmt.Sprintf("it is a number from 1 to %d", mostKeys))
 	}
 	if f.masters < 1 || f.masters > mostMasters {
 		return valueError(fs.Lookup("masters"), fmt.Sprint(f.masters), fmt.Sprintf("it is a number from 1 to %d", mostMasters))
@@ -169,7 +169,7 @@ func (f *demoFlags) writeDump(ctx context.Context, name string, cluster *localcl
 	defer func() { err = errors.Join(err, file.Close()) }()
 	w := &untilDone{ctx, file}
 	if f.keys > 0 {
-		return dataset.Mixed(w, f.keys, 1)
+		return dataset.Mixed(w, int(f.keys), 1)
 	}
 	flavor, err := flavorOf(ctx, cluster)
 	if err != nil {

@@ -63,6 +63,7 @@ func TestExitCodeAndHint(t *testing.T) {
 		{begun(fmt.Errorf("%w: x", errCheckpoint)), 1, "delete"},
 		{fmt.Errorf("%w: x", pipeline.ErrFewReplicas), 1, "--wait-replicas"},
 		{&begunError{err: errInterrupted, resumes: true}, 130, "from the checkpoint"},
+		{&begunError{err: fmt.Errorf("%w: x", pipeline.ErrTargetFull), resumes: true}, 2, "then run again with the same command: it goes on from the checkpoint"},
 		{errInterrupted, 130, ""},
 		{begun(errInterrupted), 130, "run again"},
 		{context.Canceled, 130, ""},
@@ -70,6 +71,7 @@ func TestExitCodeAndHint(t *testing.T) {
 		{&slotter.NodeError{Addr: "a:1", Kind: slotter.ErrUnreachable, Msg: "x"}, 1, "the address right?"},
 		{&listedError{&slotter.NodeError{Addr: "a:1", Kind: slotter.ErrUnreachable, Msg: "x"}}, 1, "start that server"},
 		{&slotter.NodeError{Addr: "a:1", Kind: slotter.ErrUnreachable, Msg: "ERR max number of clients reached"}, 1, "maxclients"},
+		{&slotter.NodeError{Addr: "a:1", Msg: "INFO: ERR unsupported command 'info'"}, 1, "proxy"},
 	} {
 		if got := exitCode(c.err); got != c.code {
 			t.Errorf("%v: exit code %d, want %d", c.err, got, c.code)

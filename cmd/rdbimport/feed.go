@@ -25,6 +25,11 @@ type sourceRun struct {
 	finished bool  // by an earlier run
 	skipped  int64 // bytes that an earlier run has settled, and this one did not read
 
+	// For the progress: how many bytes stand before the place from which this run goes on,
+	// and whether it still reads up to there. They are set before active is.
+	passed  atomic.Int64
+	passing atomic.Bool
+
 	// Set once it is read, or as far as it was.
 	began, ended time.Time
 	keys         int64         // met in it
@@ -34,15 +39,50 @@ type sourceRun struct {
 	dumps        int64 // other dumps behind it
 }
 
-// bytes is how much of the input has been read.
+// bytes is how much of the input has been read, by an earlier run if that was all of it.
 func (s *sourceRun) bytes() int64 {
 	if s.finished && s.in != nil {
 		return max(0, s.in.Size())
 	}
+	return s.bytesNow()
+}
+
+// bytesNow is how much of the input has been read by this run, or passed over.
+func (s *sourceRun) bytesNow() int64 {
 	if src := s.active.Load(); src != nil {
 		return src.RawRead()
 	}
 	return 0
+}
+
+// addTo adds to a sample how far the source has been imported.
+func (s *sourceRun) addTo(sum *sample) {
+	src := s.active.Load()
+	if s.finished || src == nil {
+		n := s.bytes()
+		sum.bytes += n
+		sum.settled += n
+		return
+	}
+	passing := s.passing.Load() // if it is not, passed stays as it is
+	n := src.RawRead()
+	sum.bytes += n
+	if passing {
+		sum.settled += n
+		sum.skipping = true
+	} else {
+		sum.settled += s.passed.Load()
+	}
+}
+
+// startAfter is start where the first n bytes, unpacked, are read and settled.
+func (s *sourceRun) startAfter(ctx context.Context, n int64, flush func()) {
+	s.passing.Store(true)
+	s.start(ctx, flush)
+	s.in.reader.skip, s.in.reader.skipped = n, func() {
+		s.passed.Store(s.in.RawRead())
+		s.passing.Store(false)
+	}
 }
 
 // start readies the source for reading, see input.start.
@@ -57,6 +97,15 @@ func (r *importRun) bytesRead() (n int64) {
 		n += s.bytes()
 	}
 	return n
+}
+
+// sample is how far the import has come, with so many keys settled by this run.
+func (r *importRun) sample(keys int64) sample {
+	s := sample{at: time.Now(), keys: keys}
+	for _, src := range r.inputs {
+		src.addTo(&s)
+	}
+	return s
 }
 
 // totalBytes is how much there is to read, 0 if that is not known.

@@ -32,7 +32,7 @@ type importFlags struct {
 	memory      sizeFlag
 	big         sizeFlag
 	connections connectionsFlag
-	retry       time.Duration
+	retry       timeFlag
 	careful     carefulFlags
 	output      outputFlags
 	access      accessFlags
@@ -67,7 +67,7 @@ const (
 )
 
 func newImportFlags() *importFlags {
-	return &importFlags{memory: sizeFlag{bytes: pipeline.DefaultMemory, least: leastMemory, text: "64MiB"}, big: sizeFlag{least: 1}}
+	return &importFlags{memory: sizeFlag{bytes: pipeline.DefaultMemory, least: leastMemory, text: "64MiB"}, big: sizeFlag{least: 1}, retry: timeFlag(pipeline.DefaultRetryTimeout)}
 }
 
 func (f *importFlags) register(fs *pflag.FlagSet) {
@@ -85,10 +85,10 @@ func (f *importFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.anyVersion, "any-version", false, "read a dump of an unknown version as far as its types are known")
 	fs.BoolVar(&f.dropTTL, "drop-field-ttl", false, "where the target cannot expire the fields of a hash, let them stay for ever")
 	fs.BoolVar(&f.modules, "allow-modules", false, "send values of modules to Redis 6.0 and older too: they exit without the module")
-	fs.Var(&f.memory, "memory", "budget for everything in flight")
+	fs.Var(&f.memory, "memory", "budget for everything in flight; less by itself where the process may use little")
 	fs.Var(&f.big, "big-value", "a value above it is written in pieces into a temporary key, which then gets the name (1 MiB for lists, sets and hashes, 4 MiB for others, if --memory allows; rdbimport help large)")
 	fs.Var(&f.connections, "connections", "`N` connections per master; auto is 1, and up to 8 to masters that are far, if that is faster")
-	fs.DurationVar(&f.retry, "retry-timeout", pipeline.DefaultRetryTimeout, "how long a master may accept nothing before the import stops")
+	fs.Var(&f.retry, "retry-timeout", "how long a master may accept nothing before the import stops")
 	f.careful.register(fs)
 	f.output.register(fs)
 	f.access.register(fs)
@@ -119,6 +119,7 @@ func (f *importFlags) settings(fs *pflag.FlagSet, args []string, s *streams) (*s
 	if err := f.output.validate(fs); err != nil {
 		return nil, err
 	}
+	f.memory.fit(fs.Lookup("memory"), s.mayUse, 1, s.con.warn)
 	if err := f.pipeline(fs, set); err != nil {
 		return nil, err
 	}
@@ -176,7 +177,7 @@ func (f *importFlags) pipeline(fs *pflag.FlagSet, set *settings) error {
 		return valueError(fs.Lookup("retry-timeout"), f.retry.String(), "it must be more than nothing")
 	}
 	set.pipeline = pipeline.Options{
-		Conflict: conflict, Databases: dbs, Memory: f.memory.bytes, BigValue: f.big.bytes, Lanes: int(f.connections), RetryTimeout: f.retry,
+		Conflict: conflict, Databases: dbs, Memory: f.memory.bytes, BigValue: f.big.bytes, Lanes: int(f.connections), RetryTimeout: time.Duration(f.retry),
 		SkipDamaged: f.onError == "skip", DropFieldTTL: f.dropTTL, AllowModules: f.modules,
 	}
 	return nil
@@ -240,13 +241,20 @@ func (set *settings) arguments(args []string, command string) error {
 			stdin++
 		}
 		if looksLikeTarget(name) { // it may hold a password, so it is not shown
+			if i > 0 && looksLikeTarget(args[len(args)-1]) {
+				need = "several hosts of one TARGET are joined by commas: host:port,host2:port2"
+			}
 			return &usageError{fmt.Sprintf("argument %d looks like a target, but the target comes last", i+1), need}
 		}
 	}
 	if stdin > 1 {
 		return &usageError{"standard input can be read once only", need}
 	}
-	target, err := slotter.ParseTarget(args[len(args)-1])
+	last := args[len(args)-1]
+	if info, err := os.Stat(last); err == nil && info.Mode().IsRegular() {
+		return &usageError{"the TARGET is missing: the last argument is a file, " + shownFile(last), need}
+	}
+	target, err := slotter.ParseTarget(last)
 	if err != nil {
 		return &usageError{err.Error(), need}
 	}

@@ -14,13 +14,13 @@ import (
 
 // noValues are texts that a flag cannot have, by the kind of its value.
 var noValues = map[string][]string{
-	"bool":     {"maybe"},
-	"int":      {"many", "", "1.5", "-1", "99999999999999999999"},
-	"int64":    {"many", "", "1.5", "-1", "99999999999999999999"},
-	"duration": {"soon", "", "5", "-1s", "5 minutes"},
-	"SIZE":     {"lots", "", "12XB", "-1", "1..5M", "99999999999999999999"},
-	"N":        {"many", "", "1.5", "-1", "0", "65", "Auto", "99999999999999999999"},
-	"P%":       {"some", "", "5", "0%", "-1%", "101%", "NaN%"},
+	"count": {"many", "", "1.5", "-1", "0", "99999999999999999999"},
+	"bool":  {"maybe"},
+	"int":   {"many", "", "1.5", "-1", "99999999999999999999"},
+	"TIME":  {"soon", "", "5", "-1s", "5 weeks"},
+	"SIZE":  {"lots", "", "12XB", "-1", "1..5M", "99999999999999999999"},
+	"N":     {"many", "", "1.5", "-1", "0", "65", "Auto", "99999999999999999999"},
+	"P%":    {"some", "", "5", "0%", "-1%", "101%", "NaN%"},
 }
 
 // noTexts are texts that a flag of free text cannot have, by its name; none where

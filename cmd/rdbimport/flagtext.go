@@ -7,7 +7,7 @@ import (
 )
 
 // plainly puts the reason why a flag cannot have a value into plain words: the
-// packages that read numbers and durations speak of themselves.
+// packages that read numbers speak of themselves.
 func plainly(flag *pflag.Flag, why string) string {
 	switch {
 	case flag.Value.Type() == "bool":
@@ -17,6 +17,5 @@ func plainly(flag *pflag.Flag, why string) string {
 	case strings.HasSuffix(why, "value out of range"):
 		return "out of range"
 	}
-	why, _, _ = strings.Cut(strings.TrimPrefix(why, "time: "), ` "`) // the value stands before it
 	return why
 }

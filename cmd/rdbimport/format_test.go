@@ -36,7 +36,7 @@ func TestMeter(t *testing.T) {
 		if s > 20 {
 			bytes += 20
 		}
-		m.add(sample{start.Add(time.Duration(s) * time.Second), bytes, int64(s)})
+		m.add(sample{at: start.Add(time.Duration(s) * time.Second), bytes: bytes, keys: int64(s)})
 	}
 	if b, k := m.speed(); b != 30 || k != 1 {
 		t.Errorf("speed %v bytes, %v keys, want 30, 1", b, k)

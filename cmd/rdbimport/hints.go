@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/rdbimport/rdbimport/pipeline"
 	"github.com/rdbimport/rdbimport/rdbparse"
@@ -104,6 +105,9 @@ func hintFor(err error) string {
 	}
 	for _, row := range hintTable {
 		if errors.Is(err, row.is) {
+			if errors.As(err, &begun) && begun.resumes {
+				return strings.ReplaceAll(row.hint, hintResume, hintGoOn)
+			}
 			return row.hint
 		}
 	}

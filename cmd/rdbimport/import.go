@@ -103,7 +103,7 @@ func (r *importRun) runUntil(in *interrupts) (*summary, error) {
 	defer unhook()
 	show := watchProgress(r.con, r.output, r.phase, r.totalBytes(), func() status {
 		res := im.Snapshot()
-		return status{sample{time.Now(), r.bytesRead(), settledKeys(res)}, res.Masters}
+		return status{r.sample(settledKeys(res)), res.Masters}
 	})
 	defer show.stop()
 	reading, end := readingContext(in.soft, im)
@@ -154,7 +154,7 @@ func (r *importRun) prepare(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if r.cluster, err = slotter.Connect(ctx, r.target, r.connect); err != nil {
+	if r.cluster, err = reach(ctx, r.target, r.connect, r.settings.pipeline.Lanes, len(r.sources), r.con.warn); err != nil {
 		return err
 	}
 	if r.compare {

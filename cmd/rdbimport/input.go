@@ -107,6 +107,9 @@ type feedReader struct {
 	ready  func() bool  // whether r has bytes; nil if it always does
 	waited atomic.Int64 // ns
 
+	skip    int64  // bytes that are to be read before skipped is called
+	skipped func() // nil once it was
+
 	// The Feeder is idle while its goroutine waits in Read, so the timer's
 	// goroutine may flush it then; mu hands it over.
 	mu      sync.Mutex
@@ -132,14 +135,28 @@ func (f *feedReader) linger() {
 // Read reads from the source.
 func (f *feedReader) Read(p []byte) (int, error) {
 	if f.ready != nil && f.ready() {
-		return f.r.Read(p)
+		n, err := f.r.Read(p)
+		f.pass(n)
+		return n, err
 	}
 	from := time.Now()
 	f.wait(true)
 	n, err := f.r.Read(p)
 	f.wait(false)
 	f.waited.Add(int64(time.Since(from)))
+	f.pass(n)
 	return n, err
+}
+
+// pass notes that n more bytes have been read.
+func (f *feedReader) pass(n int) {
+	if f.skipped == nil {
+		return
+	}
+	if f.skip -= int64(n); f.skip <= 0 {
+		f.skipped()
+		f.skipped = nil
+	}
 }
 
 func (f *feedReader) wait(on bool) {

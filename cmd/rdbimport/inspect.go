@@ -177,7 +177,7 @@ func (r *inspection) readAll(ctx context.Context) error {
 		out.progress = "none" // the keys are on the same screen
 	}
 	stop := startProgress(r.con, out, "inspect", total, func() sample {
-		return sample{time.Now(), r.bytesRead(), r.keys.Load()}
+		return sample{at: time.Now(), bytes: r.bytesRead(), keys: r.keys.Load()}
 	})
 	defer stop()
 	for _, s := range r.inputs {

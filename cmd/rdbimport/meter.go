@@ -7,6 +7,19 @@ type sample struct {
 	at    time.Time
 	bytes int64 // read of the sources
 	keys  int64 // settled
+	// settled is how many of the bytes stand before the place from which an import goes
+	// on: they cost nothing, or next to nothing. skipping tells that it reads up to there.
+	settled  int64
+	skipping bool
+}
+
+// span returns how many bytes were read from sample s to sample to: to skip them, or to
+// import them.
+func (s sample) span(to sample) int64 {
+	if to.skipping {
+		return to.bytes - s.bytes
+	}
+	return (to.bytes - to.settled) - (s.bytes - s.settled)
 }
 
 // A meter knows the speed over the last few seconds.
@@ -33,17 +46,18 @@ func (m *meter) add(s sample) {
 func (m *meter) speed() (bytes, keys float64) {
 	first, last := m.samples[0], m.samples[len(m.samples)-1]
 	d := last.at.Sub(first.at)
-	return perSecond(last.bytes-first.bytes, d), perSecond(last.keys-first.keys, d)
+	return perSecond(first.span(last), d), perSecond(last.keys-first.keys, d)
 }
 
 // elapsed returns the time since the start.
 func (m *meter) elapsed() time.Duration { return m.samples[len(m.samples)-1].at.Sub(m.begun.at) }
 
-// left returns how long total bytes will still take; false if that is not known.
+// left returns how long total bytes will still take; false if that is not known, as it is
+// while nothing is imported.
 func (m *meter) left(total int64) (time.Duration, bool) {
 	speed, _ := m.speed()
 	last := m.samples[len(m.samples)-1]
-	if total <= 0 || speed <= 0 || last.bytes > total {
+	if total <= 0 || speed <= 0 || last.bytes > total || last.skipping {
 		return 0, false
 	}
 	const most = 1000 * time.Hour

@@ -71,6 +71,9 @@ func (set *settings) checkFiles(stdin io.Reader) error {
 	if set.checkpointFile == "" {
 		return nil
 	}
+	if dir := filepath.Dir(set.checkpointFile); !isFolder(dir) {
+		return unwritable(set.checkpointFile, fmt.Errorf("there is no folder %s", shownFile(dir)))
+	}
 	if err := mayLock(set.checkpointFile + lockSuffix); err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func (r *planRun) look(ctx context.Context) error {
 		}
 	}
 	var err error
-	if r.cluster, err = slotter.Connect(ctx, r.target, r.connect); err != nil {
+	if r.cluster, err = reach(ctx, r.target, r.connect, r.settings.pipeline.Lanes, len(r.sources), r.con.warn); err != nil {
 		return err
 	}
 	opts := r.settings.pipeline

@@ -88,7 +88,11 @@ func (p *progress) run(ctx context.Context, every time.Duration) {
 		}
 		s := p.take()
 		m.add(s.sample)
-		p.view.show(*p.phase.Load(), m, s)
+		phase := *p.phase.Load()
+		if s.skipping {
+			phase = "skipping"
+		}
+		p.view.show(phase, m, s)
 	}
 }
 

@@ -46,6 +46,9 @@ func (r *importRun) prepareCheckpoint(ctx context.Context) error {
 	for _, n := range m.Masters {
 		ids = append(ids, n.ID)
 	}
+	if err := mayWriteBeside(r.checkpointFile); err != nil {
+		return unwritable(r.checkpointFile, err)
+	}
 	if r.unlock, err = lockCheckpoint(r.checkpointFile); err != nil {
 		return err
 	}
@@ -151,14 +154,19 @@ func (f *feeding) scanner(ctx context.Context, i int) (*rdbparse.Scanner, error)
 	if f.keep != nil {
 		f.keep.source(i, src.in.Identity, mark, f.keysBefore)
 	}
-	if mark == nil || !src.in.Seekable() {
+	if mark == nil {
 		src.start(ctx, f.feeder.Flush)
+		return rdbparse.NewScanner(src.in.reader, f.scanOptions(src.in)), nil
+	}
+	if !src.in.Seekable() {
+		src.startAfter(ctx, mark.Offset, f.feeder.Flush)
 		return rdbparse.NewScanner(src.in.reader, f.scanOptions(src.in)), nil
 	}
 	if err := src.in.SkipTo(ctx, mark.Offset); err != nil {
 		return nil, err
 	}
 	src.skipped = src.in.RawRead()
+	src.passed.Store(src.skipped)
 	src.start(ctx, f.feeder.Flush)
 	return rdbparse.ResumeScanner(src.in.reader, mark.Position, f.scanOptions(src.in))
 }

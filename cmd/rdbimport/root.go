@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -83,9 +84,8 @@ func newRootCommand(s *streams) *cobra.Command {
 			return runImport(cmd.Context(), s, set)
 		},
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	plain := root.UsageTemplate()
+	plain := strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages", fmt.Sprintf("Flags.FlagUsagesWrapped %d", helpWidth(s.stdout)))
 	root.SetUsageTemplate(plain + "\nrdbimport help TOPIC tells more of " + strings.Join(topics(), ", ") + "\n" + exitHelp)
 	root.SetVersionTemplate("rdbimport {{.Version}}\n")
 	flags.register(root.Flags())
@@ -95,9 +95,25 @@ func newRootCommand(s *streams) *cobra.Command {
 	} {
 		c.SetUsageTemplate(plain + "\nExit codes: " + text + "\n")
 		root.AddCommand(c)
+		complete(c)
 	}
+	complete(root)
 	root.SetHelpCommand(newHelpCommand(root))
 	return root
+}
+
+// helpWidth is how wide the texts of flags may be in the help: a terminal would break them
+// anywhere. 0 is any, for what is searched line by line.
+func helpWidth(stdout io.Writer) int {
+	const (
+		least = 60
+		slack = 6 // by so much pflag lets a line be wider, if that saves one
+	)
+	if !isTerminal(stdout) {
+		return 0
+	}
+	width, _ := sizeOf(stdout)()
+	return max(least, width-slack)
 }
 
 // newHelpCommand returns the command that prints the help of another, or a topic.
@@ -123,16 +139,20 @@ func newHelpCommand(root *cobra.Command) *cobra.Command {
 	}
 }
 
-// mistyped says so where the first argument is no file, and almost the name of a command.
+// mistyped says so where the first argument is no file, and almost the name of a command,
+// or that of one that there is not.
 func mistyped(root *cobra.Command, args []string) error {
-	const distance = 2 // letters that are wrong, missing or too many
-	if len(args) == 0 || len(args[0]) <= distance {
+	const most = 2 // letters that are wrong, missing or too many
+	if len(args) == 0 || len(args[0]) <= most {
 		return nil
 	}
 	if _, err := os.Stat(args[0]); err == nil {
 		return nil
 	}
-	root.SuggestionsMinimumDistance = distance
+	if hint := foreignWords[args[0]]; hint != "" {
+		return &usageError{fmt.Sprintf("%q is no file, and no command", args[0]), hint}
+	}
+	root.SuggestionsMinimumDistance = most
 	if list := root.SuggestionsFor(args[0]); len(list) > 0 {
 		return &usageError{fmt.Sprintf("%q is no file, and no command", args[0]), "did you mean rdbimport " + list[0] + "?"}
 	}
@@ -153,7 +173,7 @@ func version() string {
 }
 
 // flagError explains a flag that cannot be parsed: the flag, the value and an example.
-func flagError(_ *cobra.Command, err error) error {
+func flagError(cmd *cobra.Command, err error) error {
 	var value *pflag.InvalidValueError
 	if errors.As(err, &value) {
 		flag := value.GetFlag()
@@ -163,6 +183,10 @@ func flagError(_ *cobra.Command, err error) error {
 	if errors.As(err, &missing) {
 		flag := missing.GetFlag()
 		return &usageError{fmt.Sprintf("--%s needs a value", flag.Name), exampleOf(flag)}
+	}
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		return unknownFlag(cmd, unknown)
 	}
 	return &usageError{text: err.Error()}
 }

@@ -16,6 +16,7 @@ type streams struct {
 	stdin  io.Reader
 	stdout io.Writer
 	con    *console // standard error
+	mayUse int64    // of memory, 0 if that is not known
 }
 
 // A checkedOutput is standard output. It keeps the first error of writing to it, so that
@@ -56,7 +57,7 @@ func (o *checkedOutput) after(code int, err error, con *console) int {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer ignoreBrokenPipes()()
 	out := &checkedOutput{w: stdout}
-	s := &streams{stdin: stdin, stdout: out, con: &console{w: stderr}}
+	s := &streams{stdin: stdin, stdout: out, con: &console{w: stderr}, mayUse: keepMemory(os.DirFS("/"))}
 	root := newRootCommand(s)
 	root.SetArgs(args)
 	root.SetIn(stdin)

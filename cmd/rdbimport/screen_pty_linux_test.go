@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -261,5 +262,32 @@ func TestTerminal(t *testing.T) {
 	}
 	if len(r.screen.bad) > 0 {
 		t.Errorf("sequences that not every terminal knows: %q", r.screen.bad)
+	}
+}
+
+// TestHelpOnTerminal: the help is broken between words, and elsewhere a flag is a line.
+func TestHelpOnTerminal(t *testing.T) {
+	const width = 85
+	r := onTerminal(t, width, 50, "--help")
+	if code := r.wait(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lines := strings.Split(strings.ReplaceAll(r.raw.String(), "\r\n", "\n"), "\n")
+	if n := len(lines); n < 80 {
+		t.Fatalf("%d lines", n)
+	}
+	for _, line := range lines {
+		if textWidth(line) > width {
+			t.Errorf("%d wide: %s", textWidth(line), line)
+		}
+	}
+	var plain bytes.Buffer
+	if code := run(t.Context(), []string{"--help"}, nil, &plain, &plain); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	if !regexp.MustCompile(`\n +--big-value SIZE .* if --memory allows\)\n`).MatchString(plain.String()) {
+		t.Errorf("not on a terminal:\n%s", plain.String())
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"io"
 	"os"
 	"slices"
 	"time"
@@ -32,12 +33,15 @@ type terminalView struct {
 }
 
 func newTerminalView(con *console, total int64) *terminalView {
-	return &terminalView{con: con, total: total, size: sizeOf(con), meters: make(map[string]*meter)}
+	return &terminalView{con: con, total: total, size: sizeOf(con.w), meters: make(map[string]*meter)}
 }
 
-// sizeOf returns what asks for the size of the terminal that con writes to.
-func sizeOf(con *console) func() (width, height int) {
-	f, ok := con.w.(*os.File)
+// sizeOf returns what asks for the size of the terminal that w writes to.
+func sizeOf(w io.Writer) func() (width, height int) {
+	if out, ok := w.(*checkedOutput); ok {
+		w = out.w
+	}
+	f, ok := w.(*os.File)
 	return func() (width, height int) {
 		if ok {
 			if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 {
@@ -67,7 +71,7 @@ func (v *terminalView) screen(phase string, m *meter, s status) *screen {
 			own = newMeter(speedWindow, m.begun.at)
 			v.meters[master.Addr] = own
 		}
-		own.add(sample{s.at, master.Bytes, master.Keys})
+		own.add(sample{at: s.at, bytes: master.Bytes, keys: master.Keys})
 		row := screenMaster{MasterResult: master}
 		row.bytesRate, row.keysRate = own.speed()
 		sc.masters = append(sc.masters, row)

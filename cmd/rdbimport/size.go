@@ -61,6 +61,8 @@ type sizeFlag struct {
 	bytes int64
 	least int64
 	text  string
+
+	perSecond bool // and may be written so: 50MB/s
 }
 
 func (f *sizeFlag) String() string { return f.text }
@@ -70,7 +72,11 @@ func (f *sizeFlag) Type() string { return "SIZE" }
 
 // Set reads the value.
 func (f *sizeFlag) Set(s string) error {
-	n, err := parseSize(s)
+	size := s
+	if f.perSecond {
+		size = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSpace(s), "/s"), "/sec")
+	}
+	n, err := parseSize(size)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"github.com/rdbimport/rdbimport/bench/dataset"
 	"github.com/rdbimport/rdbimport/pipeline"
 	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/source"
 )
 
 // TestShareOfSeveralSources: what readers at the same time have waited is no more
@@ -76,5 +79,68 @@ func TestProgressOfSeveralSources(t *testing.T) {
 		if got := r.bytesRead(); sc.Err() != nil || got != want {
 			t.Errorf("after source %d: %d bytes, want %d (%v)", i, got, want, sc.Err())
 		}
+	}
+}
+
+// TestProgressOfResumed: neither the speed nor the time left counts what an earlier run has
+// settled, whether it is passed over, read up to, or a source before.
+func TestProgressOfResumed(t *testing.T) {
+	const size, settled = 300_000, 200_000 // unpacked
+	plain := bytes.Repeat([]byte("REDIS0009 "), size/10)
+	r := newImport(&streams{}, &settings{sources: []string{"first", "second"}})
+	for _, s := range r.inputs {
+		src, err := source.New(t.Context(), bytes.NewReader(plain), s.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.in = &input{Source: src}
+	}
+	defer r.closeInputs()
+	start := time.Unix(1000, 0)
+	m := newMeter(speedWindow, start)
+	look := func(seconds int) sample {
+		s := r.sample(0)
+		s.at = start.Add(time.Duration(seconds) * time.Second)
+		m.add(s)
+		return s
+	}
+	if s := look(0); s.bytes != 0 || s.skipping {
+		t.Errorf("before the start: %+v", s)
+	}
+	s := r.inputs[0]
+	s.startAfter(t.Context(), settled, nil)
+	if s := look(1); !s.skipping {
+		t.Errorf("at the start: %+v", s)
+	}
+	if _, ok := m.left(2 * size); ok {
+		t.Error("the time left is known from what is skipped")
+	}
+	buf := make([]byte, settled)
+	if _, err := io.ReadFull(s.in.reader, buf); err != nil {
+		t.Fatal(err)
+	}
+	if s := look(2); s.skipping || s.bytes < settled || s.bytes != s.settled {
+		t.Errorf("at the mark: %+v", s)
+	}
+	if b, _ := m.speed(); b != 0 {
+		t.Errorf("%v bytes/s are imported at the mark", b)
+	}
+	if _, err := io.Copy(io.Discard, s.in.reader); err != nil {
+		t.Fatal(err)
+	}
+	if s := look(4); s.bytes != size || s.bytes-s.settled > size-settled {
+		t.Errorf("at the end: %+v", s)
+	}
+	// The second one is entered at a place.
+	next := r.inputs[1]
+	if _, err := io.ReadFull(next.in.Source, buf); err != nil {
+		t.Fatal(err)
+	}
+	next.passed.Store(next.in.RawRead())
+	next.start(t.Context(), nil)
+	before, _ := m.speed()
+	look(4)
+	if b, _ := m.speed(); b != before {
+		t.Errorf("%v bytes/s behind what was passed over, %v before", b, before)
 	}
 }

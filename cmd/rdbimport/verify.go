@@ -96,7 +96,7 @@ func (r *verification) compareAll(ctx context.Context) (begun bool, err error) {
 	}
 	r.began = time.Now()
 	stop := startProgress(r.con, r.output, "verify", totalSize(r.inputs), func() sample {
-		return sample{time.Now(), bytesOf(r.inputs), v.Snapshot().Read}
+		return sample{at: time.Now(), bytes: bytesOf(r.inputs), keys: v.Snapshot().Read}
 	})
 	defer stop()
 	reading, end := readUntil(ctx, v.Done())
@@ -126,7 +126,7 @@ func (r *verification) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r.cluster, err = slotter.Connect(ctx, r.target, r.connect)
+	r.cluster, err = reach(ctx, r.target, r.connect, r.verify.Lanes, 1, r.con.warn)
 	return err
 }
 

@@ -38,7 +38,7 @@ target is written to meanwhile, it says how many writes there were at least.`
 // verifyFlags are the flags of a comparison as they were written.
 type verifyFlags struct {
 	*importFlags // those that both have
-	tolerance    time.Duration
+	tolerance    timeFlag
 	sample       percentFlag
 	extra        bool
 	report       string
@@ -55,7 +55,7 @@ type verifySettings struct {
 func newVerifyCommand(s *streams) *cobra.Command {
 	f := &verifyFlags{importFlags: newImportFlags()}
 	// What an import may be told, and a comparison may not.
-	f.onConflict, f.onError, f.retry = "fail", "stop", pipeline.DefaultRetryTimeout
+	f.onConflict, f.onError = "fail", "stop"
 	c := &cobra.Command{
 		Use:     "verify [flags] SOURCE... TARGET",
 		Short:   "compare a dump with what a target holds",
@@ -76,7 +76,8 @@ func newVerifyCommand(s *streams) *cobra.Command {
 }
 
 func (f *verifyFlags) registerVerify(fs *pflag.FlagSet) {
-	fs.DurationVar(&f.tolerance, "ttl-tolerance", defaultTolerance, "by how much an expiry may be off; 0 is not at all (before Redis 7.0 it is 1.5s at least)")
+	f.tolerance = timeFlag(defaultTolerance)
+	fs.Var(&f.tolerance, "ttl-tolerance", "by how much an expiry may be off; 0 is not at all (before Redis 7.0 it is 1.5s at least)")
 	fs.Var(&f.sample, "sample", "compare the keys of so many of the slots only, spread evenly and always the same; extra keys are then not counted, but --extra lists them")
 	fs.BoolVar(&f.extra, "extra", false, "list the keys that only the target has, by SCAN; half of --memory then holds hashes of the dump's keys (64MiB is enough for 2.8 million; of more it says so, and counts only)")
 	fs.StringVar(&f.report, "report", "", "`FILE` to write every difference to, one JSON object a line")
@@ -103,6 +104,7 @@ func (f *verifyFlags) verifySettings(fs *pflag.FlagSet, args []string, s *stream
 	if err := f.output.validate(fs); err != nil {
 		return nil, err
 	}
+	f.memory.fit(fs.Lookup("memory"), s.mayUse, verifyMemory, s.con.warn)
 	if err := f.pipeline(fs, &set.settings); err != nil {
 		return nil, err
 	}
@@ -120,7 +122,7 @@ func (f *verifyFlags) verifySettings(fs *pflag.FlagSet, args []string, s *stream
 	p := &set.settings.pipeline
 	set.verify = pipeline.VerifyOptions{
 		Databases: p.Databases, Memory: p.Memory, Lanes: p.Lanes,
-		TTLTolerance: f.tolerance, Sample: f.sample.share, Extra: f.extra, Warn: s.con.warn,
+		TTLTolerance: time.Duration(f.tolerance), Sample: f.sample.share, Extra: f.extra, Warn: s.con.warn,
 	}
 	var err error
 	set.connect, err = f.access.options(&set.target, s.con)
