@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -85,35 +84,24 @@ func newRootCommand(s *streams) *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(flagError)
-	plain := strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages", fmt.Sprintf("Flags.FlagUsagesWrapped %d", helpWidth(s.stdout)))
-	root.SetUsageTemplate(plain + "\nrdbimport help TOPIC tells more of " + strings.Join(topics(), ", ") + "\n" + exitHelp)
 	root.SetVersionTemplate("rdbimport {{.Version}}\n")
 	flags.register(root.Flags())
 	root.Flags().SortFlags = false
 	for text, c := range map[string]*cobra.Command{
 		inspectExits: newInspectCommand(s), verifyExits: newVerifyCommand(s), benchExits: newBenchCommand(s), demoExits: newDemoCommand(s),
 	} {
-		c.SetUsageTemplate(plain + "\nExit codes: " + text + "\n")
 		root.AddCommand(c)
+		setUsage(c, s.stdout, "\nExit codes: "+text+"\n")
 		complete(c)
 	}
 	complete(root)
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.Short = "a script with which the shell completes commands and flags"
+	}
+	setUsage(root, s.stdout, "\nTopics of rdbimport help:\n  "+strings.Join(topics(), ", ")+"\n"+exitHelp)
 	root.SetHelpCommand(newHelpCommand(root))
 	return root
-}
-
-// helpWidth is how wide the texts of flags may be in the help: a terminal would break them
-// anywhere. 0 is any, for what is searched line by line.
-func helpWidth(stdout io.Writer) int {
-	const (
-		least = 60
-		slack = 6 // by so much pflag lets a line be wider, if that saves one
-	)
-	if !isTerminal(stdout) {
-		return 0
-	}
-	width, _ := sizeOf(stdout)()
-	return max(least, width-slack)
 }
 
 // newHelpCommand returns the command that prints the help of another, or a topic.

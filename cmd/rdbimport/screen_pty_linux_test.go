@@ -287,7 +287,7 @@ func TestHelpOnTerminal(t *testing.T) {
 	if code := run(t.Context(), []string{"--help"}, nil, &plain, &plain); code != exitOK {
 		t.Errorf("exit code %d", code)
 	}
-	if !regexp.MustCompile(`\n +--big-value SIZE .* if --memory allows\)\n`).MatchString(plain.String()) {
+	if !regexp.MustCompile(`\n +--big-value SIZE .* if --memory allows; rdbimport help large\)\n`).MatchString(plain.String()) {
 		t.Errorf("not on a terminal:\n%s", plain.String())
 	}
 }
