@@ -13,18 +13,14 @@ import (
 	"github.com/rdbimport/rdbimport/pipeline"
 	"github.com/rdbimport/rdbimport/slotter"
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
+	"github.com/rdbimport/rdbimport/slotter/localcluster/needs"
 )
 
 // redisCLI returns what runs redis-cli.
 func redisCLI(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("redis-cli")
-	if err != nil {
-		if os.Getenv("RDBIMPORT_CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	needs.Have(t, err)
 	return path
 }
 

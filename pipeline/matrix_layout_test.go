@@ -246,7 +246,7 @@ func TestMatrixExpiredFields(t *testing.T) {
 						t.Errorf("%s, import %d: %d keys expired of %d", magic, i, n, each)
 					}
 				}
-				waitFor(t, func() bool { return client.DBSize(t.Context()).Val() == each })
+				await(t, "all keys", func() bool { return client.DBSize(t.Context()).Val() == each })
 				want := `hash -1 "ever"="v" "later"="v"`
 				if hasFieldExpiry(s.version) {
 					want += "@4102444800000"

@@ -12,12 +12,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rdbimport/rdbimport/pipeline/internal/state"
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/rdbparse/element"
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
+	"github.com/rdbimport/rdbimport/slotter/localcluster/needs"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -64,7 +64,7 @@ func matrixServers(t *testing.T) []matrixServer {
 	}
 	switch {
 	case len(missing) == 0:
-	case os.Getenv("RDBIMPORT_CI") != "":
+	case needs.Everything():
 		t.Fatalf("servers not installed in %s: %v", dir, missing)
 	case len(all) == 0:
 		t.Skipf("no servers installed in %s (make servers): all of %s is left out", dir, t.Name())
@@ -172,9 +172,9 @@ func save(t *testing.T, n *localcluster.Node, background bool) []byte {
 	if background {
 		before := c.LastSave(ctx).Val()
 		// LASTSAVE counts seconds.
-		waitFor(t, func() bool { return c.Time(ctx).Val().Unix() > before })
+		await(t, "the server's next second", func() bool { return c.Time(ctx).Val().Unix() > before })
 		noError(t, c.BgSave(ctx).Err())
-		waitFor(t, func() bool { return c.LastSave(ctx).Val() > before })
+		await(t, "the dump to be saved", func() bool { return c.LastSave(ctx).Val() > before })
 	} else {
 		noError(t, c.Save(ctx).Err())
 	}
@@ -184,20 +184,6 @@ func save(t *testing.T, n *localcluster.Node, background bool) []byte {
 		t.Fatalf("the server wrote %.20q", dump)
 	}
 	return dump
-}
-
-// waitFor waits until f is true.
-func waitFor(t *testing.T, f func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.After(30 * time.Second); !f(); {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatal("waited in vain")
-		}
-	}
 }
 
 // functionsOf returns the code of the function libraries of a server by name.

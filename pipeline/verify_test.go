@@ -174,7 +174,7 @@ func (a altered) run(key string, command []any) {
 // gone waits until a key has expired.
 func (a altered) gone(key string) {
 	a.t.Helper()
-	waitFor(a.t, func() bool {
+	await(a.t, "the key to expire", func() bool {
 		for _, m := range masters(a.lc) {
 			if n, err := m.Exists(a.t.Context(), key).Result(); err == nil {
 				return n == 0

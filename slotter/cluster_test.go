@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -17,22 +16,18 @@ import (
 
 	"github.com/rdbimport/rdbimport/slotter"
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
+	"github.com/rdbimport/rdbimport/slotter/localcluster/needs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const secret = "s3cret pass,w@rd"
 
-// servers starts servers that the end of the test stops, or skips: there is no server binary to test with. Under RDBIMPORT_CI=1 that is a
-// failure.
+// servers starts servers that the end of the test stops.
 func servers(t *testing.T, opt localcluster.Options) *localcluster.Cluster {
 	t.Helper()
-	if _, err := localcluster.FindServer(); err != nil {
-		if os.Getenv("RDBIMPORT_CI") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	_, err := localcluster.FindServer()
+	needs.Have(t, err)
 	opt.Dir = t.TempDir()
 	c, err := localcluster.Start(t.Context(), opt)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
+	"github.com/rdbimport/rdbimport/slotter/localcluster/needs"
 )
 
 // TestMain lets the test's binary be the floor's process, as the program is.
@@ -23,20 +24,18 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// needs skips where a program is missing that the comparison needs.
-func needs(t *testing.T) {
+// havePrograms looks for those that the comparison needs.
+func havePrograms(t *testing.T) {
 	t.Helper()
 	_, err := localcluster.FindServer()
 	if err == nil {
 		_, err = exec.LookPath("redis-cli")
 	}
-	if err != nil && os.Getenv("RDBIMPORT_CI") == "" {
-		t.Skip(err)
-	}
+	needs.Have(t, err)
 }
 
 func TestCompare(t *testing.T) {
-	needs(t)
+	havePrograms(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	var stdout, stderr bytes.Buffer
 	if code := run(t.Context(), []string{"-set", "mixed,small", "-keys", "2000", "-pairs", "2", "-json"}, nil, &stdout, &stderr); code != 0 {
@@ -101,7 +100,7 @@ func checkPeers(t *testing.T, peers []peerResult, leftOut int) {
 
 // TestRecipe follows the recipe once.
 func TestRecipe(t *testing.T) {
-	needs(t)
+	havePrograms(t)
 	if testing.Short() {
 		t.Skip("moving all slots to and fro takes 40 s")
 	}
@@ -120,7 +119,7 @@ func TestRecipe(t *testing.T) {
 
 // TestFloorFails makes sure that no time is taken from a floor that failed.
 func TestFloorFails(t *testing.T) {
-	needs(t)
+	havePrograms(t)
 	dir := t.TempDir()
 	s, err := makeSet(dir, "mixed", 500)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/rdbimport/rdbimport/bench/dataset"
 	"github.com/rdbimport/rdbimport/bench/figure"
 	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/slotter/localcluster/needs"
 )
 
 // mixedDump returns a dump of ordinary keys.
@@ -130,12 +131,7 @@ func checkTypes(t *testing.T, rep benchReport) {
 // dump that the floor holds, and of one of which it holds the beginning.
 func TestBenchTarget(t *testing.T) {
 	path, err := serverBinary(defaultServer)
-	if err != nil {
-		if os.Getenv("RDBIMPORT_CI") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	needs.Have(t, err)
 	c, release, err := shared.take(path)
 	if err != nil {
 		t.Fatal(err)

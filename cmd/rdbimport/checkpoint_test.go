@@ -17,6 +17,7 @@ import (
 	"github.com/rdbimport/rdbimport/pipeline"
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/rdbparse/source"
+	"github.com/rdbimport/rdbimport/slotter/localcluster/needs"
 )
 
 // markAt is a mark at an offset.
@@ -202,12 +203,7 @@ func TestOldCheckpoint(t *testing.T) {
 // sent twice is no more than 16 MiB and the memory budget for each kill.
 func TestKilledAndResumed(t *testing.T) {
 	binary, err := serverBinary(defaultServer)
-	if err != nil {
-		if os.Getenv("RDBIMPORT_CI") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	needs.Have(t, err)
 	cluster, release, err := shared.take(binary)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/rdbimport/rdbimport/bench/dataset"
 	"github.com/rdbimport/rdbimport/slotter"
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
+	"github.com/rdbimport/rdbimport/slotter/localcluster/needs"
 )
 
 // listedRights returns the commands that the help says a user needs: the first
@@ -93,12 +94,7 @@ var checkedFirst = regexp.MustCompile(`(?m)^.*: the whole dump is checked first\
 func startRightsTarget(t *testing.T, server string) *rightsTarget {
 	t.Helper()
 	binary, err := serverBinary(server)
-	if err != nil && os.Getenv("RDBIMPORT_CI") != "1" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	needs.Have(t, err)
 	c, err := localcluster.Start(t.Context(), localcluster.Options{Binary: binary, Masters: 2, Dir: t.TempDir(), Password: "s3cret-admin"})
 	if err != nil {
 		t.Fatal(err)

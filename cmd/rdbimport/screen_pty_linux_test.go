@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rdbimport/rdbimport/bench/dataset"
+	"github.com/rdbimport/rdbimport/slotter/localcluster/needs"
 )
 
 // openPTY returns the two ends of a new terminal.
@@ -193,9 +194,7 @@ func (r *terminalRun) whole(text string, masters, width, height int) {
 // whole, and in the end nothing of it is left above the table.
 func TestTerminal(t *testing.T) {
 	binary, err := serverBinary(defaultServer)
-	if err != nil && os.Getenv("RDBIMPORT_CI") != "1" {
-		t.Skip(err)
-	}
+	needs.Have(t, err)
 	cluster, release, err := shared.take(binary)
 	if err != nil {
 		t.Fatal(err)

@@ -13,20 +13,16 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rdbimport/rdbimport/slotter"
+	"github.com/rdbimport/rdbimport/slotter/localcluster/needs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// binary returns a server binary or skips: there is none to test with. Under RDBIMPORT_CI=1 that is a failure.
+// binary returns a server binary.
 func binary(t *testing.T) string {
 	t.Helper()
 	path, err := FindServer()
-	if err != nil {
-		if os.Getenv("RDBIMPORT_CI") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	needs.Have(t, err)
 	return path
 }
 
@@ -156,12 +152,8 @@ func TestEveryServer(t *testing.T) {
 	for _, name := range []string{"redis-6.0", "redis-7.0", "redis-8.0", "valkey-8.1", "valkey-9.1"} {
 		t.Run(name, func(t *testing.T) {
 			binary := filepath.Join(folder, "bin", name)
-			if _, err := os.Stat(binary); err != nil {
-				if os.Getenv("RDBIMPORT_CI") != "" {
-					t.Fatal(err)
-				}
-				t.Skipf("no %s in RDBIMPORT_SERVERS=%q (make servers)", name, folder)
-			}
+			_, err := os.Stat(binary)
+			needs.Have(t, err)
 			start(t, Options{Binary: binary, Replicas: 1})
 			start(t, Options{Binary: binary, Standalone: true})
 		})
