@@ -57,7 +57,7 @@ func TestIncomplete(t *testing.T) {
 		there int64
 		last  string // what the last time says
 	}{
-		{90, "only 90 of its 100 elements differ"},
+		{90, "of its 100 elements only 90 differ"},
 		{0, "keeps losing parts of it"},
 	} {
 		b := &bigValue{e: sc.Entry(), v: sc.BigValue(), parts: 100}

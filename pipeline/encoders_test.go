@@ -68,8 +68,10 @@ func (ft feedTest) feed(t *testing.T, encoders int, dump []byte) (fed, error) {
 	im.target.several = ft.many
 	im.clock.now.Store(dataset.PastMs + 1)
 	if ft.many { // lanes to other databases are made as they are needed
+		im.databases.all = make(map[uint32]bool)
 		im.mu.Lock()
 		for db := range uint32(16) {
+			im.databases.all[db] = true // there is nobody to ask
 			for i := range 3 {
 				p := place{addr: fmt.Sprintf("sink:%d", i), db: db}
 				if im.byPlace[p] == nil {
