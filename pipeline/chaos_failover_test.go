@@ -322,8 +322,7 @@ func TestManualFailover(t *testing.T) {
 		r := begin(t, c, dump, all(policy), gates...)
 		for i := range masters {
 			r.reach(n / 10 * (3*i + 1))
-			must(t, replicas[i], "CLUSTER", "FAILOVER")
-			takenOver(t, lc, masters[i], replicas[i])
+			failOver(t, lc, masters[i], replicas[i])
 			close(gates[i].open)
 		}
 		r.complete(n)

@@ -56,8 +56,7 @@ func TestSplit(t *testing.T) {
 			r := beginOpen(t, c, numbered(t, n), all(pipeline.ConflictFail))
 			r.reach(n)
 			if heir == "takes over" {
-				must(t, replicas[0], "CLUSTER", "FAILOVER")
-				takenOver(t, lc, masters[0], replicas[0])
+				failOver(t, lc, masters[0], replicas[0])
 			} else {
 				must(t, replicas[0], "CONFIG", "SET", "cluster-replica-no-failover", "yes")
 				masters[0].Kill()

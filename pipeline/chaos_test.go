@@ -302,6 +302,24 @@ func takenOver(t *testing.T, lc *localcluster.Cluster, master, replica *localclu
 	await(t, "a replica to take over", func() bool { return see(t, lc, master).owns(replica.ID) })
 }
 
+// failOver has a replica take the place of its master, which is well. The servers give up
+// after 5 s where the voting took too long (CLUSTER_MF_TIMEOUT): then it is asked again.
+func failOver(t *testing.T, lc *localcluster.Cluster, master, replica *localcluster.Node) {
+	t.Helper()
+	const triedFor = 6 * time.Second
+	var asked time.Time
+	await(t, "a replica to take over", func() bool {
+		if see(t, lc, master).owns(replica.ID) {
+			return true
+		}
+		if time.Since(asked) > triedFor {
+			asked = time.Now()
+			_ = replica.Client().Do(t.Context(), "CLUSTER", "FAILOVER").Err() // it may be the master by now
+		}
+		return false
+	})
+}
+
 // back starts a killed node again and waits until it and all others are well.
 func back(t *testing.T, lc *localcluster.Cluster, n *localcluster.Node) {
 	t.Helper()

@@ -95,8 +95,7 @@ func TestEvictedAndTakenOver(t *testing.T) {
 	swap := func() {
 		masters, replicas := nodes(t, lc)
 		for i := range masters {
-			must(t, replicas[i], "CLUSTER", "FAILOVER")
-			takenOver(t, lc, masters[i], replicas[i])
+			failOver(t, lc, masters[i], replicas[i])
 		}
 		if err := lc.Wait(t.Context()); err != nil {
 			t.Fatal(err)
