@@ -113,16 +113,24 @@ func TestReshardLive(t *testing.T) {
 	}
 }
 
+// midway starts three masters and an import of a numbered dump into them, which has
+// brought some keys and waits before the last two fifths of the dump.
+func midway(t *testing.T, n, brought int) (*localcluster.Cluster, *run, gate) {
+	t.Helper()
+	lc := start(t, localcluster.Options{})
+	dump := numbered(t, n)
+	g := part(dump, 0.6)
+	r := begin(t, connect(t, lc.URL()), dump, all(pipeline.ConflictFail), g)
+	r.reach(brought)
+	return lc, r, g
+}
+
 // TestMasterRemoved moves all slots of a master away, and ends it, in mid-run.
 func TestMasterRemoved(t *testing.T) {
 	redisCLI(t)
 	t.Parallel()
 	const n = 100_000
-	lc := start(t, localcluster.Options{})
-	dump := numbered(t, n)
-	g := part(dump, 0.6)
-	r := begin(t, connect(t, lc.URL()), dump, all(pipeline.ConflictFail), g)
-	r.reach(n / 10)
+	lc, r, g := midway(t, n, n/10)
 	gone, to := lc.Masters()[1], lc.Masters()[2]
 	err := cluster(t, "reshard", lc.Addrs()[0], "--cluster-from", gone.ID, "--cluster-to", to.ID,
 		"--cluster-slots", strconv.Itoa(slotter.Slots/3), "--cluster-yes")
@@ -147,11 +155,7 @@ func TestMasterGivenUp(t *testing.T) {
 	redisCLI(t)
 	t.Parallel()
 	const n = 100_000
-	lc := start(t, localcluster.Options{})
-	dump := numbered(t, n)
-	g := part(dump, 0.6)
-	r := begin(t, connect(t, lc.URL()), dump, all(pipeline.ConflictFail), g)
-	r.reach(n / 2)
+	lc, r, g := midway(t, n, n/2)
 	gone := lc.Masters()[1]
 	gone.Kill()
 	await(t, "the master to be missed", func() bool {
@@ -182,11 +186,7 @@ func lostWith(t *testing.T, lc *localcluster.Cluster, gone *localcluster.Node, n
 func TestMasterAnew(t *testing.T) {
 	t.Parallel()
 	const n = 100_000
-	lc := start(t, localcluster.Options{})
-	dump := numbered(t, n)
-	g := part(dump, 0.6)
-	r := begin(t, connect(t, lc.URL()), dump, all(pipeline.ConflictFail), g)
-	r.reach(n / 2)
+	lc, r, g := midway(t, n, n/2)
 	gone, others := lc.Masters()[1], []*localcluster.Node{lc.Masters()[0], lc.Masters()[2]}
 	gone.Kill()
 	noError(t, os.Remove(filepath.Join(gone.Dir, "nodes.conf")))

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/rdbimport/rdbimport/slotter"
-	"golang.org/x/sync/errgroup"
 )
 
 // A clock keeps the target's time, so that no key needs to ask for it. From one answer of
@@ -106,27 +105,16 @@ func (s *slowest) add(r *reading) {
 	}
 }
 
-// timesAsked is how many masters are asked for their time at once.
-const timesAsked = 16
-
-// askTimes returns the time on the one of masters whose clock is behind the others', as
-// far as they tell; nil if none does.
-func askTimes(ctx context.Context, c *slotter.Cluster, masters []string) *reading {
+// askTimes returns the time on the one of the masters whose clock is behind the others',
+// as far as they tell; nil if none does.
+func askTimes(ctx context.Context, c *slotter.Cluster, r *routes) *reading {
 	var s slowest
-	var all errgroup.Group
-	all.SetLimit(timesAsked)
-	for _, addr := range masters {
-		if addr == nowhere {
-			continue
+	_ = r.eachMaster(ctx, func(ctx context.Context, addr string) error {
+		if told, err := timeOf(ctx, c, addr); err == nil {
+			s.add(told)
 		}
-		all.Go(func() error {
-			if r, err := timeOf(ctx, c, addr); err == nil {
-				s.add(r)
-			}
-			return nil
-		})
-	}
-	_ = all.Wait()
+		return nil
+	})
 	return s.r
 }
 

@@ -59,7 +59,7 @@ func (f *Feeder) changeDB(e *rdbparse.Entry) error {
 		return err
 	}
 	if im := f.im; f.db != p.db {
-		if err := im.databases.find(im.reading, im.cluster, im.routes.Load().masters, p.db); err != nil {
+		if err := im.databases.find(im.reading, im.cluster, im.routes.Load(), p.db); err != nil {
 			return fmt.Errorf("key %q: %w", e.Key, err)
 		}
 	}

@@ -9,20 +9,13 @@ import (
 
 	"github.com/rdbimport/rdbimport/slotter"
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
-	"github.com/rdbimport/rdbimport/slotter/localcluster/needs"
 )
 
 // healthImport starts three masters and an import into them by some user, which is
 // given nothing.
 func healthImport(t *testing.T, user string, opts Options, acl ...any) (*localcluster.Cluster, *Importer) {
 	t.Helper()
-	_, err := localcluster.FindServer()
-	needs.Have(t, err)
-	lc, err := localcluster.Start(t.Context(), localcluster.Options{NodeTimeout: 30 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = lc.Stop() })
+	lc := startServers(t, localcluster.Options{NodeTimeout: 30 * time.Second})
 	for _, m := range lc.Masters() {
 		if err := m.Client().Do(t.Context(), append([]any{"ACL", "SETUSER"}, acl...)...).Err(); err != nil && len(acl) > 0 {
 			if !lc.Version().AtLeast(7, 0) {
@@ -31,21 +24,7 @@ func healthImport(t *testing.T, user string, opts Options, acl ...any) (*localcl
 			t.Fatal(err)
 		}
 	}
-	to, err := slotter.ParseTarget(strings.Replace(lc.URL(), "redis://", "redis://"+user, 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := slotter.Connect(t.Context(), to, slotter.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	im, err := New(t.Context(), c, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = im.Close() })
-	return lc, im
+	return lc, importerInto(t, strings.Replace(lc.URL(), "redis://", "redis://"+user, 1), opts)
 }
 
 // TestStandingWithoutNodes asks about masters as a user who may not see CLUSTER NODES.

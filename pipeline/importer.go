@@ -162,7 +162,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 	im.work.Go(im.watchHeirs)
 	im.work.Go(im.paceReplicas)
 	im.work.Go(func() {
-		im.clock.run(im.ctx, func(ctx context.Context) *reading { return askTimes(ctx, im.cluster, im.routes.Load().masters) })
+		im.clock.run(im.ctx, func(ctx context.Context) *reading { return askTimes(ctx, im.cluster, im.routes.Load()) })
 	})
 	return im, nil
 }

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/rdbimport/rdbimport/slotter"
-	"golang.org/x/sync/errgroup"
 )
 
 // ErrNoDatabase says that the dump has keys in a database that a master does not have.
@@ -21,31 +20,23 @@ func noDatabase(db uint32, err error) error {
 
 // lacksDatabase returns an error if one of the masters does not have database db, or does
 // not let the user have it. A master that cannot be reached says nothing about it.
-func lacksDatabase(ctx context.Context, c *slotter.Cluster, masters []string, db uint32) error {
-	all, ctx := errgroup.WithContext(ctx)
-	all.SetLimit(mostAsked)
-	for _, addr := range masters {
-		all.Go(func() error {
-			if addr == nowhere || db == 0 || ctx.Err() != nil {
-				return nil
-			}
-			conn, err := c.Dial(ctx, addr, int(db))
-			switch {
-			case err == nil:
-				_ = conn.Close()
-			case errors.Is(err, slotter.ErrDatabase):
-				return noDatabase(db, err)
-			case errors.Is(err, slotter.ErrNoPermission):
-				return fmt.Errorf("database %d: %w", db, err)
-			}
-			return nil
-		})
+func lacksDatabase(ctx context.Context, c *slotter.Cluster, r *routes, db uint32) error {
+	if db == 0 {
+		return nil
 	}
-	return all.Wait()
+	return r.eachMaster(ctx, func(ctx context.Context, addr string) error {
+		conn, err := c.Dial(ctx, addr, int(db))
+		switch {
+		case err == nil:
+			_ = conn.Close()
+		case errors.Is(err, slotter.ErrDatabase):
+			return noDatabase(db, err)
+		case errors.Is(err, slotter.ErrNoPermission):
+			return fmt.Errorf("database %d: %w", db, err)
+		}
+		return nil
+	})
 }
-
-// mostAsked is how many masters are asked at a time.
-const mostAsked = 16
 
 // knownDatabases are those that all masters are known to have.
 type knownDatabases struct {
@@ -54,13 +45,13 @@ type knownDatabases struct {
 }
 
 // find makes sure, once for each db, that the masters have it.
-func (k *knownDatabases) find(ctx context.Context, c *slotter.Cluster, masters []string, db uint32) error {
+func (k *knownDatabases) find(ctx context.Context, c *slotter.Cluster, r *routes, db uint32) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.all[db] {
 		return nil
 	}
-	if err := lacksDatabase(ctx, c, masters, db); err != nil {
+	if err := lacksDatabase(ctx, c, r, db); err != nil {
 		return err
 	}
 	if k.all == nil {
@@ -77,9 +68,9 @@ func (t *TargetFacts) LacksDatabase(ctx context.Context, dbs []uint32) error {
 	if o := t.im.opts.Databases; !t.im.target.several || o.Only != AllDatabases || o.Merge || o.Prefix != "" {
 		return nil
 	}
-	masters := newRoutes(t.Map).masters
+	r := newRoutes(t.Map)
 	for _, db := range slices.Backward(slices.Sorted(slices.Values(dbs))) {
-		if err := lacksDatabase(ctx, t.im.cluster, masters, db); err != nil {
+		if err := lacksDatabase(ctx, t.im.cluster, r, db); err != nil {
 			return err
 		}
 	}

@@ -28,8 +28,12 @@ func TestEarlyLane(t *testing.T) {
 	}
 	until := func(what string, cond func() bool) {
 		t.Helper()
-		for end := time.Now().Add(20 * time.Second); !cond(); time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
+		tick, end := time.NewTicker(time.Millisecond), time.After(20*time.Second)
+		defer tick.Stop()
+		for !cond() {
+			select {
+			case <-tick.C:
+			case <-end:
 				t.Fatal(what)
 			}
 		}
@@ -107,14 +111,27 @@ func TestStopWhileFull(t *testing.T) {
 // aloneImporter starts a standalone server, and an Importer into it that is given nothing.
 func aloneImporter(t *testing.T, opts Options) (*localcluster.Cluster, *Importer) {
 	t.Helper()
+	lc := startServers(t, localcluster.Options{Standalone: true})
+	return lc, importerInto(t, lc.URL(), opts)
+}
+
+// startServers starts servers that the end of the test stops.
+func startServers(t *testing.T, opt localcluster.Options) *localcluster.Cluster {
+	t.Helper()
 	_, err := localcluster.FindServer()
 	needs.Have(t, err)
-	lc, err := localcluster.Start(t.Context(), localcluster.Options{Standalone: true})
+	lc, err := localcluster.Start(t.Context(), opt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = lc.Stop() })
-	to, err := slotter.ParseTarget(lc.URL())
+	return lc
+}
+
+// importerInto returns an Importer that is given nothing.
+func importerInto(t *testing.T, url string, opts Options) *Importer {
+	t.Helper()
+	to, err := slotter.ParseTarget(url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,5 +145,5 @@ func aloneImporter(t *testing.T, opts Options) (*localcluster.Cluster, *Importer
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = im.Close() })
-	return lc, im
+	return im
 }

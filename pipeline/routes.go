@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rdbimport/rdbimport/slotter"
+	"golang.org/x/sync/errgroup"
 )
 
 // routes say which master owns each slot. They do not change once built.
@@ -53,6 +54,22 @@ func (r *routes) with(moved map[uint16]string) *routes {
 	}
 	return &next
 }
+
+// eachMaster calls do with the address of every master, several at a time. It returns the
+// first error, with which the context of the others ends.
+func (r *routes) eachMaster(ctx context.Context, do func(ctx context.Context, addr string) error) error {
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(mostAsked)
+	for _, addr := range r.masters {
+		if addr != nowhere {
+			all.Go(func() error { return do(ctx, addr) })
+		}
+	}
+	return all.Wait()
+}
+
+// mostAsked is how many masters are asked at a time.
+const mostAsked = 16
 
 // replace installs m in the place of the present map, and notes what the change has lost.
 func (im *Importer) replace(ctx context.Context, m *slotter.Map) {

@@ -199,7 +199,7 @@ func Verify(ctx context.Context, cluster *slotter.Cluster, opts VerifyOptions) (
 	v.ctx, v.cancel = context.WithCancelCause(ctx)
 	v.work.Go(v.runRedo)
 	v.work.Go(func() {
-		v.clock.run(v.ctx, func(ctx context.Context) *reading { return askTimes(ctx, v.cluster, v.routes.Load().masters) })
+		v.clock.run(v.ctx, func(ctx context.Context) *reading { return askTimes(ctx, v.cluster, v.routes.Load()) })
 	})
 	return v, nil
 }

@@ -147,7 +147,7 @@ func (v *Verifier) checkKey(sc *rdbparse.Scanner) error {
 			return err
 		}
 		if p.db != f.db {
-			if err := f.databases.find(v.ctx, v.cluster, v.routes.Load().masters, p.db); err != nil {
+			if err := f.databases.find(v.ctx, v.cluster, v.routes.Load(), p.db); err != nil {
 				return fmt.Errorf("key %q: %w", e.Key, err)
 			}
 			v.Flush()
