@@ -139,13 +139,7 @@ func (b *bigValue) writeWhole() error {
 // bytes.
 func (b *bigValue) restore(e *rdbparse.Entry, raw int64, value stream) error {
 	im, k, d := b.im, b.k, b.im.dialect
-	ttl := int64(0)
-	if b.e.Expires {
-		ttl = b.e.ExpireAt
-		if !d.absolute {
-			ttl = max(1, ttl-im.clock.now.Load())
-		}
-	}
+	ttl := im.ttl(b.e)
 	k.written = 0
 	k.begin("RESTORE", b.name)
 	k.int(ttl)

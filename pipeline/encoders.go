@@ -267,7 +267,7 @@ func (f *Feeder) share(e *rdbparse.Entry) error {
 		return f.key(e)
 	}
 	t, size := f.encoders, entrySize(e)
-	if e.Big || size > t.chunkSize || e.DB != f.source.last || !f.source.begun {
+	if e.Big || size > t.chunkSize || f.source.changes(e) {
 		err := f.key(e)
 		f.flush() // it is long until another one comes
 		return err

@@ -211,54 +211,35 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	}
 	f.met++
 	f.counts.read++
-	if e.DB != f.source.last || !f.source.begun {
+	if f.source.changes(e) {
 		if err := f.changeDB(e); err != nil {
 			f.counts.read--
 			return err
 		}
 	}
-	if f.source.ignored || len(e.Value) == 1 && e.Value[0] == 0 && e.Type.Kind != rdbparse.KindString {
-		// Another database, or a collection of no elements: old bugs have left
-		// such in dumps, and servers that load them leave them out as well.
+	if f.source.leavesOut(e) {
 		f.counts.filtered++
 		return nil
 	}
 	if e.Big {
 		return f.big(e)
 	}
-	var from *rdbparse.Entry // as it stands in the dump, if it is sent otherwise
-	if f.im.target.needsCare(e) {
+	out, ttl, size := e, int64(0), f.form.room(e)
+	if e.Expires || size > f.im.target.maxCommand || f.im.target.needsCare(e) {
 		var err error
-		from = e
-		if e, err = f.convert(e); e == nil {
+		if out, err = f.sendable(e); out == nil {
 			if err == errInPieces {
-				return f.inPieces(from)
+				return f.inPieces(e)
 			}
 			return err
 		}
-	}
-	ttl := int64(0)
-	if e.Expires {
-		now := f.im.clock.now.Load()
-		if e.ExpireAt <= now {
-			f.counts.expired++
-			return nil
-		}
-		ttl = e.ExpireAt
-		if !f.form.absolute {
-			ttl = max(1, ttl-now)
-		}
-	}
-	size := f.form.room(e)
-	if size > f.im.target.maxCommand {
-		f.refuse(cmp.Or(from, e), "the value is larger than one command may be on the target")
-		return nil
+		ttl, size = f.im.ttl(out), f.form.room(out)
 	}
 	var slot uint16
 	if len(f.form.prefix) == 0 {
 		slot = slotter.Slot(e.Key)
 	} else {
-		slot = f.prefixedSlot(e.Key)
+		slot = f.form.prefix.slot(e.Key)
 	}
 	if r := f.im.routes.Load(); r != f.routes {
 		f.adopt(r)
@@ -276,17 +257,40 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 		}
 	}
 	n := len(b.buf)
-	n += f.form.putRestore(b.buf[n:cap(b.buf)], e, ttl)
+	n += f.form.putRestore(b.buf[n:cap(b.buf)], out, ttl)
 	b.buf = b.buf[:n]
 	b.cmds = append(b.cmds, command{offset: e.Offset, end: uint32(n)})
 	prefetch.Ahead(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b.buf)), n), unsafe.Pointer(unsafe.SliceData(b.cmds[len(b.cmds):])))
-	if from != nil {
-		b.noteOrigin(from, e)
+	if out != e {
+		b.noteOrigin(e, out)
 	}
 	if n > f.im.fullBytes || len(b.cmds) >= f.im.fullKeys {
 		return f.handOver(m) // if it is larger than others, it must not wait while it holds so much memory
 	}
 	return nil
+}
+
+// sendable returns what is sent of an entry that is held: itself, or what it is
+// converted to. It returns nil if that is nothing: e is then counted, unless the error
+// is errInPieces. An entry that does not expire, has no more bytes than a command may
+// have and needs no care is sent as it stands.
+func (f *Feeder) sendable(e *rdbparse.Entry) (*rdbparse.Entry, error) {
+	out := e
+	if f.im.target.needsCare(e) {
+		var err error
+		if out, err = f.convert(e); out == nil {
+			return nil, err
+		}
+	}
+	if e.Expires && e.ExpireAt <= f.im.clock.now.Load() {
+		f.counts.expired++
+		return nil, nil
+	}
+	if f.form.room(out) > f.im.target.maxCommand {
+		f.refuse(e, "the value is larger than one command may be on the target")
+		return nil, nil
+	}
+	return out, nil
 }
 
 // end returns the batch that was being filled, nil if there is none.
@@ -386,11 +390,4 @@ func (f *Feeder) adopt(r *routes) {
 	for slot, m := range r.owner {
 		f.owner[slot] = uint8(min(m, manyMasters))
 	}
-}
-
-// prefixedSlot returns the slot of a key behind the prefix.
-func (f *Feeder) prefixedSlot(key []byte) uint16 {
-	name := append(f.form.prefix, key...)
-	f.form.prefix = name[:len(f.form.prefix)] // with the room that name has
-	return slotter.Slot(name)
 }

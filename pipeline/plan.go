@@ -152,10 +152,7 @@ func (p *Planner) Key(sc *rdbparse.Scanner) (slot uint16, _ Fate, size int64) {
 		r.sum(fate).add(size)
 		return 0, fate, size
 	}
-	slot = slotter.Slot(e.Key)
-	if len(p.feeder.form.prefix) > 0 {
-		slot = p.feeder.prefixedSlot(e.Key)
-	}
+	slot = p.feeder.form.prefix.slot(e.Key)
 	var change Change
 	if fate == FateConverted {
 		change = Change{From: e.Type, To: out.Type, MetaOnly: sameBytes(e, out)}
@@ -184,33 +181,24 @@ func sameBytes(e, out *rdbparse.Entry) bool {
 // decide returns what would be sent of e, nil if nothing would.
 func (p *Planner) decide(e *rdbparse.Entry, big *rdbparse.BigValue) (*rdbparse.Entry, Fate) {
 	f, im := &p.feeder, p.target.im
-	if e.DB != f.source.last || !f.source.begun {
+	if f.source.changes(e) {
 		place, _ := f.source.next(e, im.opts.Databases, im.target.db, &im.onlyDB) // a second database is for the caller to see
 		f.db, f.form.prefix = place.db, append(f.form.prefix[:0], place.prefix...)
 	}
-	if f.source.ignored || len(e.Value) == 1 && e.Value[0] == 0 && e.Type.Kind != rdbparse.KindString {
+	if f.source.leavesOut(e) {
 		return nil, FateFiltered
 	}
 	if big != nil {
 		return p.decideBig(e, big)
 	}
-	out, err := e, error(nil)
-	if im.target.needsCare(e) {
-		before := f.counts
-		if out, err = f.convert(e); out == nil {
-			if err == errInPieces {
-				e, f.value = rdbparse.BigOf(e, carrierBuffer)
-				return p.decideBig(e, f.value)
-			}
-			return nil, p.unsent(before, err)
+	before := f.counts
+	out, err := f.sendable(e)
+	if out == nil {
+		if err == errInPieces {
+			e, f.value = rdbparse.BigOf(e, carrierBuffer)
+			return p.decideBig(e, f.value)
 		}
-	}
-	if e.Expires && e.ExpireAt <= im.clock.now.Load() {
-		return nil, FateExpired
-	}
-	if size := f.form.room(out); size > im.target.maxCommand {
-		f.refuse(e, "the value is larger than one command may be on the target")
-		return nil, FateRefused
+		return nil, p.unsent(before, err)
 	}
 	if reason := p.needsModule(e); reason != "" {
 		f.refuse(e, reason)

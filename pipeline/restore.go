@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/slotter"
 )
 
 // A dialect is what RESTORE of the target understands.
@@ -16,7 +17,31 @@ type dialect struct {
 // key's name.
 type form struct {
 	dialect
-	prefix []byte
+	prefix prefix
+}
+
+// A prefix stands before the name of each key on the target.
+type prefix []byte
+
+// slot returns the slot of a key behind the prefix.
+func (p *prefix) slot(key []byte) uint16 {
+	if len(*p) == 0 {
+		return slotter.Slot(key)
+	}
+	name := append(*p, key...)
+	*p = name[:len(*p)] // with the room that name has
+	return slotter.Slot(name)
+}
+
+// ttl returns the expiry of a key as RESTORE of the target wants it, 0 for none.
+func (im *Importer) ttl(e *rdbparse.Entry) int64 {
+	switch {
+	case !e.Expires:
+		return 0
+	case im.dialect.absolute:
+		return e.ExpireAt
+	}
+	return max(1, e.ExpireAt-im.clock.now.Load())
 }
 
 // restoreOverhead bounds the bytes of a RESTORE command beside prefix, key and

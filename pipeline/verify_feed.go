@@ -16,7 +16,7 @@ type verifyFeed struct {
 	db     uint32 // on the target
 
 	databases knownDatabases
-	prefix    []byte
+	prefix    prefix
 	routes    *routes
 	lanes     map[place]*verifyLane
 	turn      int
@@ -141,7 +141,7 @@ func (v *Verifier) Flush() {
 func (v *Verifier) checkKey(sc *rdbparse.Scanner) error {
 	e := sc.Entry()
 	f := &v.feed
-	if e.DB != f.source.last || !f.source.begun {
+	if f.source.changes(e) {
 		p, err := f.source.next(e, v.opts.Databases, v.db, &f.only)
 		if err != nil {
 			return err
@@ -156,11 +156,11 @@ func (v *Verifier) checkKey(sc *rdbparse.Scanner) error {
 	}
 	f.met++
 	v.counts.read.Add(1)
-	if f.source.ignored || len(e.Value) == 1 && e.Value[0] == 0 && e.Type.Kind != rdbparse.KindString {
+	if f.source.leavesOut(e) {
 		v.counts.filtered.Add(1)
 		return nil
 	}
-	slot := v.slotOf(e.Key)
+	slot := f.prefix.slot(e.Key)
 	if !v.sampled(slot) {
 		v.counts.skipped.Add(1)
 		return nil
@@ -191,16 +191,6 @@ func (v *Verifier) checkKey(sc *rdbparse.Scanner) error {
 		v.lane(b.place).todo <- b
 	}
 	return nil
-}
-
-// slotOf returns the slot of a key behind the prefix.
-func (v *Verifier) slotOf(key []byte) uint16 {
-	p := v.feed.prefix
-	if len(p) == 0 {
-		return slotter.Slot(key)
-	}
-	v.feed.prefix = append(p, key...)[:len(p)]
-	return slotter.Slot(v.feed.prefix[:len(p)+len(key)])
 }
 
 // sampled reports whether keys of a slot are compared. The slots are spread
