@@ -117,11 +117,3 @@ func askTimes(ctx context.Context, c *slotter.Cluster, r *routes) *reading {
 	})
 	return s.r
 }
-
-// processStart is what steady counts from.
-var processStart = time.Now()
-
-// steady returns t, a time of this process, in ns since the epoch, as if this machine's
-// clock had not been set since the process began: so how long something takes is the
-// difference.
-func steady(t time.Time) int64 { return processStart.UnixNano() + int64(t.Sub(processStart)) }

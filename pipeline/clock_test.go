@@ -117,7 +117,7 @@ func TestSilenceAndClock(t *testing.T) {
 			im.slotMap.Store(&slotter.Map{}) // the master is none any more
 			c := newConnection(newLane(im, place{addr: "a:1"}, 0), near)
 			c.hear(beforeStep(t, time.Now().Add(-tc.ago), tc.step))
-			if got := c.quiet(steady(time.Now())) > silenceLimit; got != tc.quiet {
+			if got := c.quiet(time.Now()) > silenceLimit; got != tc.quiet {
 				t.Errorf("nothing moves: %v, want %v", got, tc.quiet)
 			}
 			if err := c.arrived(); tc.believed && err != nil || !tc.believed && !errors.Is(err, errDemoted) {

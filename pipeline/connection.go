@@ -81,7 +81,7 @@ func (c *connection) arrived() error {
 // returns how long ago that was the case before: in time that this process had, and by
 // this machine's clock.
 func (c *connection) hear(at time.Time) (silent, slept time.Duration) {
-	now, clock := steady(at), at.UnixNano()
+	now, clock := c.lane.steady(at), at.UnixNano()
 	return time.Duration(now - c.heard.Swap(now)), time.Duration(clock - c.clock.Swap(clock))
 }
 
@@ -185,7 +185,7 @@ func (c *connection) writeBytes(p []byte) error {
 			return err
 		}
 		p = p[n:]
-		c.moved.Store(steady(time.Now()))
+		c.moved.Store(c.lane.steady(time.Now()))
 	}
 	return nil
 }
@@ -208,7 +208,7 @@ func (c *connection) writeAll(bufs net.Buffers) error {
 			if _, err := some.WriteTo(c.conn); err != nil {
 				return err
 			}
-			c.moved.Store(steady(time.Now()))
+			c.moved.Store(c.lane.steady(time.Now()))
 		}
 		bufs = bufs[n:]
 	}

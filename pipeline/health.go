@@ -55,7 +55,7 @@ func (im *Importer) watch() {
 		case <-im.ctx.Done():
 			return
 		}
-		now := steady(time.Now())
+		now := time.Now()
 		im.mu.Lock()
 		for _, l := range im.lanes {
 			c := l.conn.Load()
@@ -85,7 +85,7 @@ func (c *connection) probe() {
 	if err == nil {
 		_ = conn.Close()
 		// It is well, and takes its time, or this connection leads nowhere.
-		if c.quiet(steady(time.Now())) > min(deadLimit, im.opts.RetryTimeout/3) {
+		if c.quiet(time.Now()) > min(deadLimit, im.opts.RetryTimeout/3) {
 			c.giveUp(errSilent)
 		}
 		return
@@ -104,8 +104,8 @@ func (c *connection) probe() {
 
 // quiet returns for how long nothing has moved on the connection, in either
 // direction.
-func (c *connection) quiet(now int64) time.Duration {
-	return time.Duration(now - max(c.heard.Load(), c.moved.Load()))
+func (c *connection) quiet(now time.Time) time.Duration {
+	return time.Duration(c.lane.steady(now) - max(c.heard.Load(), c.moved.Load()))
 }
 
 // giveUp breaks the connection: what is in flight will be sent again.

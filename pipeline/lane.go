@@ -18,9 +18,10 @@ import (
 type lane struct {
 	im    *Importer
 	place place
-	index int    // in Importer.lanes
-	early bool   // it is opened before there is a batch for it
-	queue *queue // batches to be sent
+	index int       // in Importer.lanes
+	began time.Time // what steady counts from
+	early bool      // it is opened before there is a batch for it
+	queue *queue    // batches to be sent
 
 	keys, bytes atomic.Int64 // accepted
 	there       atomic.Int64 // keys that the master had already, as they should be
@@ -37,8 +38,13 @@ type lane struct {
 }
 
 func newLane(im *Importer, p place, index int) *lane {
-	return &lane{im: im, place: p, index: index, queue: newQueue()}
+	return &lane{im: im, place: p, index: index, queue: newQueue(), began: time.Now()}
 }
+
+// steady returns t, a time of this process, in ns since the epoch, as if this machine's
+// clock had not been set since the lane began: so how long something takes is the
+// difference.
+func (l *lane) steady(t time.Time) int64 { return l.began.UnixNano() + int64(t.Sub(l.began)) }
 
 // errNowhere is why a slot without an owner cannot be served.
 var errNowhere = errors.New("slots without an owner")

@@ -89,7 +89,7 @@ func (l *lane) view(last bool) laneView {
 	}
 	quiet := time.Duration(0)
 	if c := l.conn.Load(); c != nil && c.waiting.Load() > 0 {
-		quiet = c.quiet(steady(now))
+		quiet = c.quiet(now)
 	}
 	switch {
 	case l.failing.Load():

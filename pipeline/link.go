@@ -194,7 +194,7 @@ func (k *link) ask() error {
 // counts from now on.
 func (k *link) waits() {
 	k.from = time.Now()
-	k.c.moved.Store(steady(k.from))
+	k.c.moved.Store(k.lane.steady(k.from))
 	k.c.waiting.Store(1)
 }
 

@@ -29,7 +29,7 @@ func replying(t *testing.T) (*connection, net.Conn) {
 		_ = conn.Close()
 		_ = master.Close()
 	})
-	c := newConnection(&lane{im: &Importer{}}, conn)
+	c := newConnection(newLane(&Importer{}, place{}, 0), conn)
 	c.replies.arrived = func() error { return nil } // a pause is no stall here
 	if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)

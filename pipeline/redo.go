@@ -164,7 +164,7 @@ func (im *Importer) direction(r *routes, b *batch, i int) (sending, *lane) {
 // lasted too long.
 func (im *Importer) trouble(l *lane, err error) {
 	l.ails(err)
-	now := steady(time.Now())
+	now := l.steady(time.Now())
 	quiet := time.Duration(now - l.latest.Swap(now))
 	if l.since.CompareAndSwap(0, now) {
 		return
