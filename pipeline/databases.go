@@ -98,7 +98,7 @@ func (d *databases) next(e *rdbparse.Entry, o Databases, db uint32, only *claim)
 	case o.Only != AllDatabases:
 		d.ignored = int64(e.DB) != int64(o.Only)
 	case o.Prefix != "":
-		p.prefix = DatabasePrefix(o.Prefix, e.DB)
+		p.prefix = databasePrefix(o.Prefix, e.DB)
 	case o.Merge:
 	case d.many:
 		p.db = e.DB
@@ -140,7 +140,7 @@ func (im *Importer) Database() *uint32 {
 // where there can be only one, it is that. It comes before the first Feeder is used.
 func (im *Importer) GoOnIn(db uint32) { _, _ = im.onlyDB.claim(db) }
 
-// DatabasePrefix returns the prefix for keys of database db.
-func DatabasePrefix(pattern string, db uint32) string {
+// databasePrefix returns the prefix for keys of database db.
+func databasePrefix(pattern string, db uint32) string {
 	return strings.ReplaceAll(pattern, "%d", strconv.FormatUint(uint64(db), 10))
 }

@@ -46,11 +46,8 @@ type VerifyOptions struct {
 	Warn func(text string)
 }
 
-// Defaults and bounds of VerifyOptions.
-const (
-	DefaultVerifyRetry = 20 * time.Second
-	RoughTolerance     = ttlTolerance * time.Millisecond
-)
+// DefaultVerifyRetry is the RetryTimeout of VerifyOptions.
+const DefaultVerifyRetry = 20 * time.Second
 
 // HeldValue returns how many bytes of a value are held: the MaxValue of the
 // Scanners that Check is given. Larger ones are compared in ranges.

@@ -202,17 +202,17 @@ func (s *Scanner) moduleAux(at int64) bool {
 	if w.Err() != nil {
 		return false
 	}
-	s.keyBuf = AppendModuleName(s.keyBuf[:0], id)
+	s.keyBuf = appendModuleName(s.keyBuf[:0], id)
 	return s.emitText(RecordModuleAux, at, s.keyBuf, nil)
 }
 
 // moduleCharset are the characters of the name of a module's type.
 const moduleCharset = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// AppendModuleName appends the name of the type of a module value to dst. id is
+// appendModuleName appends the name of the type of a module value to dst. id is
 // the length-encoded number that the value starts with: nine characters of six
 // bits, then ten bits of the version of the module's encoding.
-func AppendModuleName(dst []byte, id uint64) []byte {
+func appendModuleName(dst []byte, id uint64) []byte {
 	for shift := 58; shift >= 10; shift -= 6 {
 		dst = append(dst, moduleCharset[id>>shift&63])
 	}
@@ -227,7 +227,7 @@ func ModuleName(value []byte) string {
 	if w.Err() != nil {
 		return ""
 	}
-	return string(AppendModuleName(nil, id))
+	return string(appendModuleName(nil, id))
 }
 
 // keyMeta reads the metadata of a key, which Redis 8.6 and newer write directly
