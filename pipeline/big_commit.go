@@ -16,11 +16,6 @@ var errVanished = errors.New("the temporary key is not there any more")
 // there in the end: because its key was evicted, or a master restarted.
 const mostMismatches = 3
 
-// cardOf is the command that counts the parts of a value.
-var cardOf = map[rdbparse.Kind]string{
-	rdbparse.KindString: "STRLEN", rdbparse.KindList: "LLEN", rdbparse.KindSet: "SCARD", rdbparse.KindZSet: "ZCARD", rdbparse.KindHash: "HLEN", rdbparse.KindStream: "XLEN",
-}
-
 // commit gives the temporary key, to which all of the value has been written, its
 // expiry and the key's name. Until then nobody has seen any of it.
 func (b *bigValue) commit() error {
@@ -47,7 +42,7 @@ func (b *bigValue) commit() error {
 			return err
 		}
 	}
-	k.begin(cardOf[b.e.Type.Kind], b.temp)
+	k.begin(commandsOfKind[b.e.Type.Kind].counts, b.temp)
 	n, err := k.number() // only now is all that was written waited for
 	if err != nil {
 		return err

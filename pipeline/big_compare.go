@@ -60,7 +60,7 @@ var errGone = errors.New("the key is not there")
 // the target says no.
 func (c *rangeCompare) run() (differs string, err error) {
 	kind := c.e.Type.Kind
-	word := cardOf[kind]
+	word := commandsOfKind[kind].counts
 	if word == "" || kind != rdbparse.KindString && !splits(c.e.Type) {
 		return c.whole()
 	}

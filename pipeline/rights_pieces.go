@@ -33,21 +33,7 @@ func (p *Pieces) add(e *rdbparse.Entry) {
 	p.Expiry = p.Expiry || e.Expires
 }
 
-// pieceCommands are the commands that every value of a kind takes: one that reads and
-// those that write. Others depend on what is in it: XCLAIM, say. KEY stands for a key.
-var pieceCommands = map[rdbparse.Kind]struct {
-	reads  string
-	writes []string
-}{
-	rdbparse.KindString: {"STRLEN KEY", []string{"SET KEY value"}},
-	rdbparse.KindList:   {"LLEN KEY", []string{"RPUSH KEY element"}},
-	rdbparse.KindSet:    {"SCARD KEY", []string{"SADD KEY member"}},
-	rdbparse.KindZSet:   {"ZCARD KEY", []string{"ZADD KEY 1 member"}},
-	rdbparse.KindHash:   {"HLEN KEY", nil}, // and HSET or HMSET
-	rdbparse.KindStream: {"XLEN KEY", []string{"XADD KEY 1-1 field value", "XSETID KEY 1-1"}},
-}
-
-// need returns the commands that p takes, beside EXEC. What stands before MULTI
+// need returns the commands that p takes, beside EXEC. KEY stands for a key. What stands before MULTI
 // changes nothing, whatever the key is; what stands behind it is not carried out.
 func (p *Pieces) need(im *Importer) []string {
 	reads, writes := []string{"EXISTS KEY", "RENAMENX KEY KEY"}, []string(nil)
@@ -58,10 +44,11 @@ func (p *Pieces) need(im *Importer) []string {
 		writes = append(writes, "PEXPIREAT KEY 1")
 	}
 	for _, kind := range p.Kinds {
-		reads = append(reads, pieceCommands[kind].reads)
-		writes = append(writes, pieceCommands[kind].writes...)
-		if kind == rdbparse.KindHash {
-			writes = append(writes, im.target.hset+" KEY field value")
+		of := commandsOfKind[kind]
+		reads = append(reads, of.counts+" KEY")
+		writes = append(writes, im.target.adds(kind)+" KEY "+of.part)
+		if of.also != "" {
+			writes = append(writes, of.also)
 		}
 	}
 	return slices.Concat(reads, []string{multi}, writes)
@@ -169,7 +156,7 @@ func (im *Importer) warnPieces(ctx context.Context, m *slotter.Map) {
 	if n := im.opts.Expect; n > 0 && n <= int64(im.opts.HeldParts()) {
 		return // no value can be as large as that
 	}
-	p := Pieces{Kinds: slices.Sorted(maps.Keys(pieceCommands)), Expiry: true}
+	p := Pieces{Kinds: slices.Sorted(maps.Keys(commandsOfKind)), Expiry: true}
 	need := p.need(im)
 	err := m.EachMaster(ctx, func(ctx context.Context, i int) error {
 		_, err := im.tryPieces(ctx, m.Masters[i].Addr, probeKey(m, i), need)
