@@ -1,10 +1,10 @@
 package rdbparse
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
+	"github.com/rdbimport/rdbimport/rdbparse/internal/listpack"
 	"github.com/rdbimport/rdbimport/rdbparse/internal/lzf"
 	"github.com/rdbimport/rdbimport/rdbparse/internal/window"
 )
@@ -234,79 +234,9 @@ func countListpack(w *window.Window) uint64 {
 		}
 		lp = plain
 	}
-	n, err := listpackLen(lp)
-	if err != nil {
-		w.Fail(err)
-	}
-	return n
-}
-
-// listpackLen returns the number of elements of a listpack, from its header
-// where it fits there (below 65535), else by walking it.
-func listpackLen(lp []byte) (uint64, error) {
-	if len(lp) < 7 || int(binary.LittleEndian.Uint32(lp)) != len(lp) {
-		return 0, fmt.Errorf("%w: listpack of field names", ErrCorrupt)
-	}
-	if n := binary.LittleEndian.Uint16(lp[4:]); n != 65535 {
-		return uint64(n), nil
-	}
-	var n uint64
-	for i := 6; ; n++ {
-		if i >= len(lp) {
-			return 0, fmt.Errorf("%w: listpack of field names", ErrCorrupt)
-		}
-		if lp[i] == 0xff {
-			return n, nil
-		}
-		size := listpackElement(lp[i:])
-		if size == 0 {
-			return 0, fmt.Errorf("%w: listpack of field names", ErrCorrupt)
-		}
-		i += size
-	}
-}
-
-// listpackElement returns the size in bytes of the first element of p, with the
-// length that stands behind it for reading backwards; 0 if it is none.
-func listpackElement(p []byte) int {
-	var size int
-	switch c := p[0]; {
-	case c < 0x80:
-		size = 1
-	case c < 0xc0:
-		size = 1 + int(c&0x3f)
-	case c < 0xe0:
-		size = 2
-	case c < 0xf0:
-		if len(p) < 2 {
-			return 0
-		}
-		size = 2 + int(c&0x0f)<<8 + int(p[1])
-	case c == 0xf0:
-		if len(p) < 5 {
-			return 0
-		}
-		size = 5 + int(binary.LittleEndian.Uint32(p[1:]))
-	case c <= 0xf4:
-		size = [...]int{3, 4, 5, 9}[c-0xf1]
-	default:
-		return 0
-	}
-	return size + backLength(p, size)
-}
-
-// backLength returns how many bytes the length behind a listpack element of size
-// bytes takes. Most servers spend one byte more than needed on sizes of 2^14-1,
-// 2^21-1 and 2^28-1, Valkey 9.1 does not: the first byte tells, as it then holds
-// the seven highest bits, all set.
-func backLength(p []byte, size int) int {
-	n := 1
-	for limit := 127; size > limit; limit = limit<<7 | 127 {
-		n++
-	}
-	full := size == 1<<(7*n)-1
-	if full && n > 1 && size < len(p) && p[size] == 0 {
-		n++
+	n, ok := listpack.Count(lp)
+	if !ok {
+		w.Fail(fmt.Errorf("%w: listpack of field names", ErrCorrupt))
 	}
 	return n
 }

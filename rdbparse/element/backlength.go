@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/internal/listpack"
 	"github.com/rdbimport/rdbimport/rdbparse/internal/window"
 )
 
@@ -35,27 +36,11 @@ func (s ServerVersion) BackLengths() BackLengths {
 	return LongBack
 }
 
-// backBytes returns how many bytes the length of an element of size bytes takes,
-// and whether the kinds differ for it; then it is that of the long kind.
-func backBytes(size int) (n int, edge bool) {
-	switch {
-	case size <= 1<<7-1:
-		return 1, false
-	case size < 1<<14-1:
-		return 2, false
-	case size < 1<<21-1:
-		return 3, size == 1<<14-1
-	case size < 1<<28-1:
-		return 4, size == 1<<21-1
-	}
-	return 5, size == 1<<28-1
-}
-
 // backLength checks the length behind an element of size bytes, at the start of
 // p, and returns how many bytes it takes, 0 if it is wrong, and its kind if that
 // makes a difference.
 func backLength(p []byte, size int) (n int, kind BackLengths) {
-	n, edge := backBytes(size)
+	n, edge := listpack.BackBytes(size)
 	switch {
 	case isBackLength(p, n, size):
 		if edge {
@@ -89,7 +74,7 @@ func isBackLength(p []byte, n, size int) bool {
 
 // appendBackLength appends the length of an element of size bytes.
 func appendBackLength(dst []byte, size int, kind BackLengths) []byte {
-	n, edge := backBytes(size)
+	n, edge := listpack.BackBytes(size)
 	if edge && kind == ShortBack {
 		n--
 	}
@@ -104,7 +89,7 @@ func appendBackLength(dst []byte, size int, kind BackLengths) []byte {
 }
 
 // minEdge is the size of the smallest listpack in which the kinds can differ.
-const minEdge = listpackHeader + 1<<14 - 1 + 2 + 1
+const minEdge = listpack.Header + 1<<14 - 1 + 2 + 1
 
 // FindBackLengths returns the kinds of back length that v has where they differ:
 // 0 for nearly every value. It opens only listpacks of more than 16 KiB, so it
@@ -221,7 +206,7 @@ func HasListpack(t rdbparse.Type) bool {
 // been walked before.
 func rebuild(dst, blob []byte, kind BackLengths) []byte {
 	from := len(dst)
-	dst = append(dst, blob[:listpackHeader]...)
+	dst = append(dst, blob[:listpack.Header]...)
 	it := Listpack(blob)
 	for at := it.i; it.Next(); at = it.i {
 		dst = append(dst, blob[at:at+it.size]...)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/rdbimport/rdbimport/rdbparse/internal/listpack"
 	"github.com/rdbimport/rdbimport/rdbparse/internal/window"
 )
 
@@ -114,7 +115,7 @@ func (it *Items) broken() bool {
 func (it *Items) textAt(p []byte) (head, text int) {
 	switch it.form {
 	case formListpack:
-		head, text = listpackText(p)
+		head, text = listpack.Text(p)
 	case formZiplist:
 		if _, head = ziplistBefore(p); head < len(p) && p[0] != endMark {
 			code, n, _ := ziplistCode(p[head:])

@@ -1,8 +1,10 @@
 package element
 
-import "encoding/binary"
+import (
+	"encoding/binary"
 
-const listpackHeader = 6 // total bytes in 4, elements in 2
+	"github.com/rdbimport/rdbimport/rdbparse/internal/listpack"
+)
 
 // Listpack returns the elements of a listpack.
 func Listpack(b []byte) (it Items) {
@@ -13,14 +15,14 @@ func Listpack(b []byte) (it Items) {
 
 // listpack begins to walk a listpack of size bytes that starts with b.
 func (it *Items) listpack(b []byte, size int64) {
-	it.b, it.i, it.form, it.count = b, listpackHeader, formListpack, -1
+	it.b, it.i, it.form, it.count = b, listpack.Header, formListpack, -1
 	switch {
-	case size < listpackHeader+1:
+	case size < listpack.Header+1:
 		it.fail("too short for a header")
 	case int64(binary.LittleEndian.Uint32(b)) != size:
 		it.fail("the header tells another length")
 	default:
-		if n := int(binary.LittleEndian.Uint16(b[4:])); n != unknownCount {
+		if n := int(binary.LittleEndian.Uint16(b[4:])); n != listpack.UnknownCount {
 			it.count = n
 		}
 	}
@@ -32,24 +34,20 @@ func (it *Items) nextListpack() bool {
 		return it.finish()
 	}
 	c := p[0]
-	var head, text, num int // bytes before a text, of the text, of a number
+	size, num := listpack.Number(c)
+	head := 0
+	if size == 0 {
+		var text int
+		head, text = listpack.Text(p)
+		size = head + text
+	}
 	switch {
-	case c < 0x80:
-		head = 1
-	case c < 0xc0:
-		head, text = 1, int(c&0x3f)
-	case c < 0xe0:
-		head = 2
-	case c <= 0xf0:
-		head, text = listpackText(p)
-	case c <= 0xf4:
-		head, num = 1, [...]int{2, 3, 4, 8}[c-0xf1]
+	case size > 0:
 	case c == endMark:
 		return it.fail("end mark before the end")
 	default:
 		return it.fail("no kind of element")
 	}
-	size := head + text + num
 	if size >= len(p) { // one byte at least stands behind every element
 		return it.fail("element reaches beyond the end")
 	}
@@ -70,26 +68,6 @@ func (it *Items) nextListpack() bool {
 		it.setText(p[head:size])
 	}
 	return true
-}
-
-// listpackText returns the bytes before the text that p starts with, and of the text;
-// 0 for an element that is none. What p is too short for counts as 0.
-func listpackText(p []byte) (head, text int) {
-	switch c := p[0]; {
-	case c >= 0x80 && c < 0xc0:
-		return 1, int(c & 0x3f)
-	case c >= 0xe0 && c < 0xf0:
-		if len(p) >= 2 {
-			text = int(c&0x0f)<<8 | int(p[1])
-		}
-		return 2, text
-	case c == 0xf0:
-		if len(p) >= 5 {
-			text = clip(binary.LittleEndian.Uint32(p[1:]))
-		}
-		return 5, text
-	}
-	return 0, 0
 }
 
 // littleEndian returns the signed number in p, of 1 to 8 bytes.
