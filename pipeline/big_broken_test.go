@@ -322,19 +322,9 @@ func TestBigLoading(t *testing.T) {
 				n++
 			}
 		}
-		must(t, busy, "CONFIG", "SET", "key-load-delay", 40_000, "loading-process-events-interval-bytes", 1024)
-		var loading sync.WaitGroup
-		loading.Go(func() {
-			if err := busy.Client().Do(t.Context(), "DEBUG", "RELOAD").Err(); err != nil {
-				t.Error(err)
-			}
-		})
-		await(t, "the master to load", func() bool {
-			err := busy.Client().DBSize(t.Context()).Err()
-			return err != nil && strings.HasPrefix(err.Error(), "LOADING")
-		})
+		loaded := reload(t, busy, 40_000)
 		close(g.open)
-		loading.Wait()
+		loaded()
 		must(t, busy, "CONFIG", "SET", "key-load-delay", 0)
 		if res := r.complete(1); res.Retries == 0 {
 			t.Errorf("%s: nothing met a master that was loading: %+v", policy, res)

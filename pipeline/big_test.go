@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rdbimport/rdbimport/bench/dataset"
 	"github.com/rdbimport/rdbimport/pipeline"
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/rdbparse/element"
@@ -63,12 +62,7 @@ func noTemporary(t *testing.T, lc *localcluster.Cluster) {
 // it does so again: each key is found to be there, by reading it in ranges and, in another
 // import, as a whole.
 func TestPieces(t *testing.T) {
-	var dumps [][]byte
-	for i, name := range []string{"redis-8.0", "valkey-9.1"} {
-		flavor, err := dataset.FlavorByName(name)
-		noError(t, err)
-		dumps = append(dumps, randomDump(t, flavor, uint64(i+11)))
-	}
+	dumps := randomDumps(t, 11)
 	for _, s := range matrixServers(t) {
 		t.Run(s.name, func(t *testing.T) {
 			lc := s.run(t, true)

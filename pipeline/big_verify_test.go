@@ -23,26 +23,7 @@ func bigVerifies(t *testing.T, c *slotter.Cluster, dump []byte, memory int64) (p
 	t.Helper()
 	opts := verifyOpts()
 	opts.Memory = memory
-	found := map[string]pipeline.KeyDifference{}
-	opts.Found = func(d pipeline.KeyDifference) {
-		key := string(d.Key)
-		if _, twice := found[key]; twice {
-			t.Errorf("key %q reported twice", key)
-		}
-		d.Key = bytes.Clone(d.Key)
-		found[key] = d
-	}
-	v, err := pipeline.Verify(t.Context(), c, opts)
-	noError(t, err)
-	cerr := v.Check(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{MaxValue: 64, Again: bytes.NewReader(dump)}))
-	res, err := v.Close()
-	noError(t, err)
-	noError(t, cerr)
-	sum := res.Same + res.Expired + res.Filtered + res.Skipped + res.Missing + res.Different + res.ExpiryOff + res.Unreadable
-	if sum != res.Read || res.Unsettled != 0 {
-		t.Errorf("%d keys read, but the counts add up to %d: %+v", res.Read, sum, res)
-	}
-	return res, found
+	return verifiesScanned(t, c, dump, opts, rdbparse.Options{MaxValue: 64, Again: bytes.NewReader(dump)})
 }
 
 // TestVerifyBigCircle compares a large value whose slot two masters say that the other

@@ -17,6 +17,24 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// reload has a master load its data again, with a rest of delay microseconds after each
+// key, and returns when it has begun to; loaded returns when it is done.
+func reload(t *testing.T, busy *localcluster.Node, delay int) (loaded func()) {
+	t.Helper()
+	must(t, busy, "CONFIG", "SET", "key-load-delay", delay, "loading-process-events-interval-bytes", 1024)
+	var loading sync.WaitGroup
+	loading.Go(func() {
+		if err := busy.Client().Do(t.Context(), "DEBUG", "RELOAD").Err(); err != nil {
+			t.Error(err)
+		}
+	})
+	await(t, "the master to load", func() bool {
+		err := busy.Client().DBSize(t.Context()).Err()
+		return err != nil && strings.HasPrefix(err.Error(), "LOADING")
+	})
+	return loading.Wait
+}
+
 // TestLoading has a master load its data again in mid-run, for longer than the
 // retry timeout: it is alive, so the import waits.
 func TestLoading(t *testing.T) {
@@ -33,19 +51,9 @@ func TestLoading(t *testing.T) {
 		r.reach(n / 10 * 3)
 		busy := lc.Masters()[1]
 		// It looks after its clients after every KB, and takes about 3 s.
-		must(t, busy, "CONFIG", "SET", "key-load-delay", 3_000_000/(n/10), "loading-process-events-interval-bytes", 1024)
-		var loading sync.WaitGroup
-		loading.Go(func() {
-			if err := busy.Client().Do(t.Context(), "DEBUG", "RELOAD").Err(); err != nil {
-				t.Error(err)
-			}
-		})
-		await(t, "the master to load", func() bool {
-			err := busy.Client().DBSize(t.Context()).Err()
-			return err != nil && strings.HasPrefix(err.Error(), "LOADING")
-		})
+		loaded := reload(t, busy, 3_000_000/(n/10))
 		close(g.open)
-		loading.Wait()
+		loaded()
 		res := r.complete(n)
 		if res.Retries == 0 {
 			t.Errorf("nothing met a master that was loading: %+v", res)

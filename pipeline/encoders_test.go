@@ -360,21 +360,9 @@ func TestEncodersOneFeeder(t *testing.T) {
 
 // TestEncodersAllocations expects nothing to be allocated per key.
 func TestEncodersAllocations(t *testing.T) {
-	dump := feedSets(t)["small"]
-	im, stop := newSink(3, Options{Encoders: 2, Memory: 8 << 20})
-	defer stop()
-	f := im.NewFeeder()
-	feed := func() {
-		f.NewSource()
-		if err := f.Feed(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{})); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range 10 { // until every batch has been used and has its size
-		feed()
-	}
-	if allocs := testing.AllocsPerRun(3, feed); allocs > 200 {
-		t.Errorf("%v allocations for 300000 keys", allocs)
+	allocs, keys := feedAllocations(t, feedSets(t)["small"], Options{Encoders: 2, Memory: 8 << 20}, 10)
+	if allocs > 200 || keys != 300_000 {
+		t.Errorf("%v allocations for %d keys", allocs, keys)
 	}
 }
 

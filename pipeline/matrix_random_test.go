@@ -39,15 +39,21 @@ func randomDump(t *testing.T, flavor dataset.Flavor, seed uint64) []byte {
 	return buf.Bytes()
 }
 
-// TestMatrixRandom imports random values of every type into every server, and has
-// the server dump them: they must mean the same.
-func TestMatrixRandom(t *testing.T) {
-	var dumps [][]byte
+// randomDumps are random dumps of a Redis and of a Valkey.
+func randomDumps(t *testing.T, seed uint64) (dumps [][]byte) {
+	t.Helper()
 	for i, name := range []string{"redis-8.0", "valkey-9.1"} {
 		flavor, err := dataset.FlavorByName(name)
 		noError(t, err)
-		dumps = append(dumps, randomDump(t, flavor, uint64(i+1)))
+		dumps = append(dumps, randomDump(t, flavor, seed+uint64(i)))
 	}
+	return dumps
+}
+
+// TestMatrixRandom imports random values of every type into every server, and has
+// the server dump them: they must mean the same.
+func TestMatrixRandom(t *testing.T) {
+	dumps := randomDumps(t, 1)
 	for _, s := range matrixServers(t) {
 		t.Run(s.name, func(t *testing.T) {
 			lc := s.run(t, true)

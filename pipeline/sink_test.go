@@ -156,10 +156,12 @@ func BenchmarkFeed(b *testing.B) {
 	}
 }
 
-// TestFeedAllocations expects scanning and encoding to allocate nothing per key.
-func TestFeedAllocations(t *testing.T) {
-	dump := benchDump(t)
-	im, stop := newSink(3, Options{})
+// feedAllocations returns how much is allocated while a dump is scanned and encoded for
+// sinks, and how many keys it has, when that has been done some times: until every batch
+// has been used and has its size.
+func feedAllocations(t *testing.T, dump []byte, opts Options, times int) (allocs float64, keys int64) {
+	t.Helper()
+	im, stop := newSink(3, opts)
 	defer stop()
 	f := im.NewFeeder()
 	feed := func() {
@@ -168,12 +170,17 @@ func TestFeedAllocations(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 20 { // until every batch has been used and has its size
+	for range times {
 		feed()
 	}
 	before := im.stats.read.Load()
-	allocs := testing.AllocsPerRun(3, feed)
-	keys := (im.stats.read.Load() - before) / 4
+	allocs = testing.AllocsPerRun(3, feed)
+	return allocs, (im.stats.read.Load() - before) / 4
+}
+
+// TestFeedAllocations expects scanning and encoding to allocate nothing per key.
+func TestFeedAllocations(t *testing.T) {
+	allocs, keys := feedAllocations(t, benchDump(t), Options{}, 20)
 	if keys < 10000 {
 		t.Fatalf("%d keys a run are too few", keys)
 	}

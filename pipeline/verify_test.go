@@ -24,6 +24,12 @@ func verifyOpts() pipeline.VerifyOptions {
 // verifies compares a dump with a target. It returns what was found, by key.
 func verifies(t *testing.T, c *slotter.Cluster, dump []byte, opts pipeline.VerifyOptions) (pipeline.VerifyResult, map[string]pipeline.KeyDifference) {
 	t.Helper()
+	return verifiesScanned(t, c, dump, opts, rdbparse.Options{})
+}
+
+// verifiesScanned is verifies with a Scanner of its own.
+func verifiesScanned(t *testing.T, c *slotter.Cluster, dump []byte, opts pipeline.VerifyOptions, scan rdbparse.Options) (pipeline.VerifyResult, map[string]pipeline.KeyDifference) {
+	t.Helper()
 	found := map[string]pipeline.KeyDifference{}
 	opts.Found = func(d pipeline.KeyDifference) {
 		key := string(d.Key)
@@ -35,7 +41,7 @@ func verifies(t *testing.T, c *slotter.Cluster, dump []byte, opts pipeline.Verif
 	}
 	v, err := pipeline.Verify(t.Context(), c, opts)
 	noError(t, err)
-	cerr := v.Check(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{}))
+	cerr := v.Check(rdbparse.NewScanner(bytes.NewReader(dump), scan))
 	res, err := v.Close()
 	noError(t, err)
 	noError(t, cerr)
