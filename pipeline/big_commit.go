@@ -42,26 +42,10 @@ func (b *bigValue) commit() error {
 			return err
 		}
 	}
-	k.begin(commandsOfKind[b.e.Type.Kind].counts, b.temp)
-	n, err := k.number() // only now is all that was written waited for
-	if err != nil {
+	if err := b.allThere(); err != nil {
 		return err
 	}
-	b.whole = true
-	if n > b.parts || n < b.parts-b.fading.most(im.clock.now.Load()+clockSlack) {
-		return b.incomplete(n)
-	}
-	if n == 0 {
-		// That is what a key that is not there has, too.
-		k.begin("EXISTS", b.temp)
-		if n, err = k.number(); err != nil {
-			return err
-		}
-		if n == 0 {
-			b.whole = false
-			return errVanished
-		}
-	}
+	var err error
 	switch {
 	case watched:
 		err = b.replace()
@@ -80,6 +64,34 @@ func (b *bigValue) commit() error {
 	}
 	b.uncertain = false
 	b.accepted()
+	return nil
+}
+
+// allThere waits for all that was written, and makes sure that the temporary key has as
+// many parts as the value.
+func (b *bigValue) allThere() error {
+	k := b.k
+	k.begin(commandsOfKind[b.e.Type.Kind].counts, b.temp)
+	n, err := k.number()
+	if err != nil {
+		return err
+	}
+	b.whole = true
+	if n > b.parts || n < b.parts-b.fading.most(b.im.clock.now.Load()+clockSlack) {
+		return b.incomplete(n)
+	}
+	if n > 0 {
+		return nil
+	}
+	// That is what a key that is not there has, too.
+	k.begin("EXISTS", b.temp)
+	if n, err = k.number(); err != nil {
+		return err
+	}
+	if n == 0 {
+		b.whole = false
+		return errVanished
+	}
 	return nil
 }
 

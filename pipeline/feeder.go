@@ -251,9 +251,7 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	b := &f.filling[m]
 	if len(b.buf)+size > cap(b.buf) { // or there is none
 		if err := f.nextBatch(m, size, e.Offset); err != nil {
-			f.met--
-			f.counts.read--
-			return err
+			return f.unread(err)
 		}
 	}
 	n := len(b.buf)
