@@ -51,7 +51,7 @@ func (f *Feeder) big(e *rdbparse.Entry) error {
 		f.counts.expired++
 		return nil
 	}
-	if carried, err := f.carry(e); err != nil {
+	if carried, err := f.carry(); err != nil {
 		return f.unread(err)
 	} else if carried {
 		return nil

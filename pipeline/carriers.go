@@ -50,9 +50,9 @@ func newCarriers(im *Importer) *carriers {
 	return t
 }
 
-// carry gives the value of e, which is Big, to a carrier, and waits until there is
+// carry gives the large value that the scanner is at to a carrier, and waits until there is
 // one. It reports false where none can bring it.
-func (f *Feeder) carry(e *rdbparse.Entry) (carried bool, err error) {
+func (f *Feeder) carry() (carried bool, err error) {
 	t := f.im.carriers
 	if t == nil {
 		return false, nil

@@ -208,7 +208,7 @@ func (r *inspection) read(ctx context.Context, s *inspectSource) error {
 	r.current = s
 	sc := rdbparse.NewScanner(s.in.reader, rdbparse.Options{MaxValue: inspectHeld, AnyVersion: r.anyVersion})
 	dump, err := r.census.Read(sc)
-	r.report.add(s, dump, err)
+	r.report.add(s, dump)
 	if err != nil {
 		return inSource(s.in.Name(), err)
 	}

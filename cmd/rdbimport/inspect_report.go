@@ -150,7 +150,7 @@ type inspectedMemory struct {
 }
 
 // add notes what was read of a source.
-func (rep *inspectReport) add(s *inspectSource, d census.Dump, err error) {
+func (rep *inspectReport) add(s *inspectSource, d census.Dump) {
 	src := inspectedSource{
 		Name: s.name, RDBVersion: d.Version, Family: "redis", Producer: producer(&d), Aux: map[string]string{},
 		inspectedCount: inspectedCount(d.Count), BytesRead: s.bytes(), Checksum: d.Checksum.String(), Offset: d.Offset, order: d.Aux,

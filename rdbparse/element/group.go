@@ -21,7 +21,7 @@ func (r *Reader) nextGroup() bool {
 	}
 	st.groups--
 	r.w.Mark()
-	name := r.text(0)
+	name := r.text()
 	r.el.ID, r.el.Read = r.lenID(), 0
 	if hasOffsets(r.t) {
 		r.el.Read = r.w.Len()
@@ -58,7 +58,7 @@ func (r *Reader) nextConsumer() bool {
 	}
 	st.consumers--
 	r.w.Mark()
-	name := r.text(0)
+	name := r.text()
 	r.el.Time, r.el.Active = int64(r.w.Uint64()), -1
 	if hasActiveTime(r.t) {
 		r.el.Active = int64(r.w.Uint64())
@@ -109,7 +109,7 @@ func (r *Reader) nextProducer() bool {
 	}
 	st.producers--
 	r.w.Mark()
-	name := r.text(0)
+	name := r.text()
 	st.produced = r.w.Len()
 	r.step = (*Reader).nextProduced
 	return r.keyed(Producer, name)
@@ -124,7 +124,7 @@ func (r *Reader) nextProduced() bool {
 	}
 	st.produced--
 	r.w.Mark()
-	name := r.text(0)
+	name := r.text()
 	r.el.ID = r.lenID()
 	return r.keyed(Produced, name)
 }

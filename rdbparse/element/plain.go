@@ -32,22 +32,22 @@ func (r *Reader) readPlain() bool {
 		s := r.value(0)
 		return r.plainElement(ListItem, s, s)
 	case rdbparse.TypeSet:
-		s := r.text(0)
+		s := r.text()
 		return r.plainElement(Member, s, s)
 	case rdbparse.TypeHash:
-		key := r.text(0)
+		key := r.text()
 		el.ExpireAt = 0
 		return r.plainElement(Field, key, r.value(1))
 	case rdbparse.TypeZSet:
-		s := r.text(0)
+		s := r.text()
 		el.Score = r.oldScore()
 		return r.plainElement(Scored, s, s)
 	case rdbparse.TypeZSet2:
-		s := r.text(0)
+		s := r.text()
 		el.Score = r.checked(math.Float64frombits(w.Uint64()))
 		return r.plainElement(Scored, s, s)
 	case rdbparse.TypeHash2:
-		key, value := r.text(0), r.value(1)
+		key, value := r.text(), r.value(1)
 		if el.ExpireAt = 0; r.pending {
 			r.behind = (*Reader).readValkeyExpiry
 		} else {
@@ -57,7 +57,7 @@ func (r *Reader) readPlain() bool {
 	default: // Redis's with expiry
 		ttl := w.Len()
 		el.ExpireAt = r.redisExpiry(ttl)
-		key := r.text(0)
+		key := r.text()
 		return r.plainElement(Field, key, r.value(1))
 	}
 }

@@ -20,15 +20,15 @@ const maxText = min(4<<30, math.MaxInt/2)
 type span struct{ from, to, slot int }
 
 // text reads a string. The window's mark must be set: what stands in the dump as
-// it is stays there, and only the rest is written to the scratch buffer slot.
-func (r *Reader) text(slot int) span {
+// it is stays there, and only the rest is written to the first scratch buffer.
+func (r *Reader) text() span {
 	w := r.w
 	h := w.String()
 	if h.Form == window.Raw && h.Size <= r.most {
 		n := len(w.Bytes(int(h.Size)))
-		return span{w.Pos() - n, w.Pos(), slot}
+		return span{w.Pos() - n, w.Pos(), 0}
 	}
-	return r.textOf(h, slot)
+	return r.textOf(h, 0)
 }
 
 // value is text for a string that may be long: then it becomes the element's, and

@@ -66,7 +66,7 @@ func (r *Reader) openTmplRef() bool {
 // plainName reads a field name.
 func (r *Reader) plainName() {
 	r.w.Mark()
-	s := r.text(0)
+	s := r.text()
 	if r.w.Err() != nil || r.err != nil {
 		return
 	}

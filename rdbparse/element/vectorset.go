@@ -91,7 +91,7 @@ func (m *moduleReader) appendText(dst []byte) []byte {
 	if m.w.Len() != window.ModuleString {
 		m.w.Fail(window.ErrLength)
 	}
-	s := m.text(0)
+	s := m.text()
 	if !m.ok() {
 		return dst
 	}
