@@ -46,8 +46,7 @@ type bigValue struct {
 
 // big brings the value of e, which is Big, to its master, and settles the key.
 func (f *Feeder) big(e *rdbparse.Entry) error {
-	im := f.im
-	if e.Expires && e.ExpireAt <= im.clock.now.Load() {
+	if f.im.clock.expired(e) {
 		f.counts.expired++
 		return nil
 	}

@@ -21,7 +21,7 @@ const mostMismatches = 3
 func (b *bigValue) commit() error {
 	k, im := b.k, b.im
 	if b.e.Expires {
-		if b.e.ExpireAt <= im.clock.now.Load() {
+		if im.clock.expired(b.e) {
 			if err := k.drain(); err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/slotter"
 )
 
@@ -40,6 +41,9 @@ func (c *clock) set() {
 	}
 	c.now.Store(r.there.Add(time.Since(r.here)).UnixMilli())
 }
+
+// expired reports whether a key has expired.
+func (c *clock) expired(e *rdbparse.Entry) bool { return e.Expires && e.ExpireAt <= c.now.Load() }
 
 // begin sets the clock by what the target said; nil if it said nothing.
 func (c *clock) begin(r *reading) {

@@ -145,11 +145,6 @@ func (f *Feeder) inPieces(e *rdbparse.Entry) error {
 // is none: e is then counted, unless the error is errInPieces.
 func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 	im := f.im
-	now := im.clock.now.Load()
-	if e.Expires && e.ExpireAt <= now {
-		f.counts.expired++ // whatever else is the matter with it
-		return nil, nil
-	}
 	if e.Type.Type == rdbparse.TypeModule2 && killsServer(im.target.version) && !im.opts.AllowModules {
 		f.refuse(e, fmt.Sprintf("module type %s: %s would exit if the module is not loaded (--allow-modules sends it)",
 			rdbparse.ModuleName(e.Value), im.target.oldest))
@@ -170,7 +165,7 @@ func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 	plan, err := im.target.plan(v, f.checker)
 	if err == nil && plan.Verb == element.Rewrite {
 		f.convertBuf, err = element.Convert(f.convertBuf[:0], v, plan.To, element.Options{
-			DropFieldExpiry: im.opts.DropFieldTTL, Now: now, Back: plan.Back,
+			DropFieldExpiry: im.opts.DropFieldTTL, Now: im.clock.now.Load(), Back: plan.Back,
 		})
 	}
 	switch {

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ var (
 func feederFor(s slotter.Server, opts Options) *Feeder {
 	version := serverVersion(s)
 	im := &Importer{opts: opts, target: target{
-		oldest: s, version: version, backs: version.BackLengths(), care: makeCare(version, opts.AllowModules), keyMeta: !version.Valkey && version.Version >= 806,
+		oldest: s, version: version, backs: version.BackLengths(), maxCommand: math.MaxInt32, care: makeCare(version, opts.AllowModules), keyMeta: !version.Valkey && version.Version >= 806,
 	}}
 	im.clock.now.Store(dataset.PastMs + 1000)
 	return &Feeder{im: im}
@@ -147,7 +148,7 @@ func TestConvertOutcomes(t *testing.T) {
 		if !f.im.target.needsCare(tt.e) {
 			t.Errorf("%s: needs no care", tt.name)
 		}
-		out, err := f.convert(tt.e)
+		out, err := f.sendable(tt.e)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		}

@@ -273,16 +273,16 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 // is errInPieces. An entry that does not expire, has no more bytes than a command may
 // have and needs no care is sent as it stands.
 func (f *Feeder) sendable(e *rdbparse.Entry) (*rdbparse.Entry, error) {
+	if f.im.clock.expired(e) {
+		f.counts.expired++ // whatever else is the matter with it
+		return nil, nil
+	}
 	out := e
 	if f.im.target.needsCare(e) {
 		var err error
 		if out, err = f.convert(e); out == nil {
 			return nil, err
 		}
-	}
-	if e.Expires && e.ExpireAt <= f.im.clock.now.Load() {
-		f.counts.expired++
-		return nil, nil
 	}
 	if f.form.room(out) > f.im.target.maxCommand {
 		f.refuse(e, "the value is larger than one command may be on the target")

@@ -12,7 +12,7 @@ import (
 // it.
 func (p *Planner) decideBig(e *rdbparse.Entry, v *rdbparse.BigValue) (*rdbparse.Entry, Fate) {
 	f, im := &p.feeder, p.target.im
-	if e.Expires && e.ExpireAt <= im.clock.now.Load() {
+	if im.clock.expired(e) {
 		return nil, FateExpired
 	}
 	b := bigValue{f: f, im: im, e: e, v: v}
