@@ -29,11 +29,15 @@ func (d *databases) init(im *Importer) { d.many = im.target.several }
 // to be asked where it belongs.
 func (d *databases) changes(e *rdbparse.Entry) bool { return e.DB != d.last || !d.begun }
 
-// leavesOut reports whether a key is left out: one of another database, or a
-// collection of no elements. Old bugs have left such in dumps, and servers that load
-// them leave them out as well.
-func (d *databases) leavesOut(e *rdbparse.Entry) bool {
-	return d.ignored || len(e.Value) == 1 && e.Value[0] == 0 && e.Type.Kind != rdbparse.KindString
+// leavesOut reports whether a key is left out: one of another database, or one that
+// holds nothing.
+func (d *databases) leavesOut(e *rdbparse.Entry) bool { return d.ignored || holdsNothing(e) }
+
+// holdsNothing reports whether a value is a collection of no elements, as far as its
+// length says so. Old bugs have left such in dumps, and servers that load them leave
+// them out as well.
+func holdsNothing(e *rdbparse.Entry) bool {
+	return len(e.Value) == 1 && e.Value[0] == 0 && e.Type.Kind != rdbparse.KindString
 }
 
 // OneDatabase returns why all keys go to one database of a target, unless the user says

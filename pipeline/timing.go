@@ -35,9 +35,7 @@ func (im *Importer) SentAsIs() func(e *rdbparse.Entry) bool {
 func (t *target) takesAsIs(e *rdbparse.Entry, modules bool) bool {
 	size := len(e.Key) + rdbparse.PayloadSize(e) + restoreOverhead
 	switch {
-	case e.Big || size > t.maxCommand, e.Meta != nil && !t.keyMeta:
-		return false
-	case len(e.Value) == 1 && e.Value[0] == 0 && e.Type.Kind != rdbparse.KindString: // see Feeder.key
+	case e.Big || size > t.maxCommand, e.Meta != nil && !t.keyMeta, holdsNothing(e):
 		return false
 	case !t.needsCare(e):
 		return true
