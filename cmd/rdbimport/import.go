@@ -82,7 +82,7 @@ func (r *importRun) run(ctx context.Context) (*summary, error) {
 	return r.runUntil(in)
 }
 
-// interruptText is said at the first interrupt of an import.
+// interruptText is said at the first interrupt of an import or a comparison.
 const interruptText = "interrupted: finishing what is in flight; once more stops at once"
 
 // runUntil imports until it is interrupted.
