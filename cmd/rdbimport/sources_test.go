@@ -84,7 +84,7 @@ func TestProgressOfSeveralSources(t *testing.T) {
 // TestProgressOfResumed: neither the speed nor the time left counts what an earlier run has
 // settled, whether it is passed over, read up to, or a source before.
 func TestProgressOfResumed(t *testing.T) {
-	const size, settled = 300_000, 200_000 // unpacked
+	const size, settled = 300_000, 200_000      // unpacked
 	name := filepath.Join(t.TempDir(), "plain") // a file, which nothing reads ahead of this test
 	if err := os.WriteFile(name, bytes.Repeat([]byte("REDIS0009 "), size/10), 0o600); err != nil {
 		t.Fatal(err)
