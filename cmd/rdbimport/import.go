@@ -150,6 +150,7 @@ func (r *importRun) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	r.warnOfWrites(r.sources)
 	if err := r.openSpool(ctx); err != nil {
 		return err
 	}

@@ -129,6 +129,9 @@ func (r *verification) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if r.imported == nil { // the import has warned of it
+		r.warnOfWrites(r.sources)
+	}
 	r.cluster, err = reach(ctx, r.target, r.connect, r.verify.Lanes, 1, r.con.warn)
 	return err
 }

@@ -37,7 +37,7 @@ const (
 	hintXZ       = "gzip, zstd and lz4 are read directly; unpack this into a pipe: xz -dc FILE | rdbimport - TARGET"
 	hintEnvelope = "write it again with rdbcompression set to yes or no, not to a codec"
 	hintAOF      = "load it with redis-cli --pipe, or let a server load it and take its dump.rdb"
-	hintManifest = "name the *.base.rdb file that it lists"
+	hintManifest = "name the *.base.rdb file that it lists; what was written since is not in that: BGSAVE, or redis-cli --rdb, makes a dump of everything"
 	hintDump     = "a dump is the file that SAVE, BGSAVE or redis-cli --rdb writes"
 )
 

@@ -99,7 +99,7 @@ func (s *Source) useFile(f *os.File) error {
 	case err != nil:
 		return &Error{Name: s.name, Err: bare(err)}
 	case info.IsDir():
-		return &Error{Name: s.name, Err: syscall.EISDIR, Hint: "name the dump file in it"}
+		return &Error{Name: s.name, Err: syscall.EISDIR, Hint: "name the dump file in it, of an appendonlydir the *.base.rdb file"}
 	}
 	s.file = f
 	if !info.Mode().IsRegular() {
