@@ -140,6 +140,9 @@ func readingContext(ctx context.Context, im *pipeline.Importer) (reading context
 func (r *importRun) prepare(ctx context.Context) error {
 	for _, s := range r.inputs {
 		if s.name == stdinName {
+			if err := unreadableInput(r.stdin); err != nil {
+				return err
+			}
 			continue
 		}
 		var err error

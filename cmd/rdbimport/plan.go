@@ -65,6 +65,9 @@ func (e *plannedError) Error() string { return e.text }
 func (r *planRun) look(ctx context.Context) error {
 	for _, s := range r.inputs {
 		if s.name == stdinName {
+			if err := unreadableInput(r.stdin); err != nil {
+				return err
+			}
 			continue
 		}
 		var err error

@@ -120,6 +120,9 @@ func (r *verification) compareAll(in *interrupts) (begun bool, err error) {
 func (r *verification) prepare(ctx context.Context) (err error) {
 	for _, s := range r.inputs {
 		if s.name == stdinName {
+			if err := unreadableInput(r.stdin); err != nil {
+				return err
+			}
 			continue
 		}
 		if s.in, err = openInput(ctx, s.name, r.stdin); err != nil {
