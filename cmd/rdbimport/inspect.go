@@ -243,7 +243,7 @@ func (r *inspection) print() error {
 		if err := writeObject(r.out, &r.report); err != nil {
 			return err
 		}
-	case !r.output.quiet:
+	case !r.output.quiet && len(r.report.Sources) > 0:
 		r.report.write(r, r.out)
 	}
 	return r.out.Flush()

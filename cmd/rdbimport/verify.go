@@ -56,7 +56,7 @@ func (r *verification) runUntil(in *interrupts) error {
 	}
 	r.report.imported = r.imported
 	if werr := r.log.close(); werr != nil {
-		r.con.warn("the report is not complete: " + werr.Error())
+		r.con.warn(fmt.Sprintf("the report %s is not complete: %v", shownFile(r.verifySettings.report), bareError(werr)))
 	}
 	switch {
 	case err == nil && r.report.differences() > r.report.Unreadable:
