@@ -155,6 +155,7 @@ type Verifier struct {
 	feed    verifyFeed
 	hashes  *keyHashes // nil if extra keys are not listed
 	libs    libraries
+	waits   verifyWaits
 
 	foundMu sync.Mutex
 	counts  verifyCounts

@@ -279,7 +279,7 @@ func (v *Verifier) whyStopped() error {
 func (v *Verifier) lane(p place) *verifyLane {
 	l := v.feed.lanes[p]
 	if l == nil {
-		l = &verifyLane{v: v, place: p, todo: make(chan *verifyBatch, cap(v.pool))}
+		l = &verifyLane{v: v, place: p, todo: make(chan *verifyBatch, cap(v.pool)), wait: v.waits.add(MasterSilent)}
 		v.feed.lanes[p] = l
 		v.lanes.Go(l.run)
 	}

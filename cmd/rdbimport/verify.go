@@ -98,10 +98,10 @@ func (r *verification) compareAll(in *interrupts) (begun bool, err error) {
 	unhook := context.AfterFunc(in.soft, v.Stop)
 	defer unhook()
 	r.began = time.Now()
-	stop := startProgress(r.con, r.output, "verify", totalSize(r.inputs), func() sample {
-		return sample{at: time.Now(), bytes: bytesOf(r.inputs), keys: v.Snapshot().Read}
+	show := watchProgress(r.con, r.output, "verify", totalSize(r.inputs), func() status {
+		return status{sample{at: time.Now(), bytes: bytesOf(r.inputs), keys: v.Snapshot().Read}, v.Troubled()}
 	})
-	defer stop()
+	defer show.stop()
 	reading, end := readUntil(in.soft, v.Done())
 	err = r.readAll(reading, v)
 	end()
