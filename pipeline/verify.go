@@ -152,16 +152,19 @@ type Verifier struct {
 	feed    verifyFeed
 	hashes  *keyHashes // nil if extra keys are not listed
 	libs    libraries
+	waits   verifyWaits
 
 	foundMu sync.Mutex
 	counts  verifyCounts
 	touched atomic.Bool
 	before  int64 // writes that the servers had counted at the start
 
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	lanes  sync.WaitGroup
-	work   sync.WaitGroup
+	ctx     context.Context // of all of it
+	cancel  context.CancelCauseFunc
+	reading context.Context // of the dump, and of looking for extra keys
+	endRead context.CancelCauseFunc
+	lanes   sync.WaitGroup
+	work    sync.WaitGroup
 }
 
 // verifyCounts are the counts of a VerifyResult while they grow.
@@ -194,6 +197,7 @@ func Verify(ctx context.Context, cluster *slotter.Cluster, opts VerifyOptions) (
 	v.makePool(len(m.Masters))
 	v.feed.init(v)
 	v.ctx, v.cancel = context.WithCancelCause(ctx)
+	v.reading, v.endRead = context.WithCancelCause(v.ctx)
 	v.work.Go(v.runRedo)
 	v.work.Go(func() {
 		v.clock.run(v.ctx, func(ctx context.Context) *reading { return askTimes(ctx, v.cluster, v.routes.Load()) })
@@ -267,12 +271,13 @@ func (v *Verifier) makePool(masters int) {
 // fail ends the comparison because of err.
 func (v *Verifier) fail(err error) { v.cancel(err) }
 
-// Stop ends the comparison: Check returns ErrStopped.
-func (v *Verifier) Stop() { v.cancel(ErrStopped) }
+// Stop ends the reading: Check returns ErrStopped. What it has read is compared, and
+// keys that only the target has are not looked for.
+func (v *Verifier) Stop() { v.endRead(ErrStopped) }
 
-// Done is closed when the comparison has to end, because of Stop or of an error.
-// A source that blocks must be woken then.
-func (v *Verifier) Done() <-chan struct{} { return v.ctx.Done() }
+// Done is closed when no more is to be read, because of Stop or of an error. A source
+// that blocks must be woken then.
+func (v *Verifier) Done() <-chan struct{} { return v.reading.Done() }
 
 // Snapshot returns the counts so far.
 func (v *Verifier) Snapshot() VerifyResult {
@@ -295,10 +300,12 @@ func (v *Verifier) Close() (VerifyResult, error) {
 	v.feed.closeLanes()
 	v.lanes.Wait()
 	v.drain()
-	err := context.Cause(v.ctx)
+	why := func() error { return cmp.Or(context.Cause(v.ctx), context.Cause(v.reading)) }
+	err := why()
 	var extra extraKeys
 	if err == nil {
-		extra, err = v.findExtra(v.ctx)
+		extra, err = v.findExtra(v.reading)
+		err = cmp.Or(why(), err)
 	}
 	var now int64
 	if err == nil {

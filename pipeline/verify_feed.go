@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
@@ -113,7 +114,9 @@ func (v *Verifier) Check(sc *rdbparse.Scanner) error {
 			err = v.checkFunction(e)
 		}
 		if err != nil {
-			v.fail(err)
+			if !errors.Is(err, ErrStopped) {
+				v.fail(err)
+			}
 			return err
 		}
 	}
@@ -218,6 +221,9 @@ func (v *Verifier) nextBatch(m, size int) (*verifyBatch, error) {
 // takeBatch takes a batch from the pool. While it waits nothing is held back, so
 // that all batches there are come back to it in the end.
 func (v *Verifier) takeBatch(size int) (*verifyBatch, error) {
+	if v.reading.Err() != nil {
+		return nil, v.whyStopped()
+	}
 	var b *verifyBatch
 	select {
 	case b = <-v.pool:
@@ -225,7 +231,7 @@ func (v *Verifier) takeBatch(size int) (*verifyBatch, error) {
 		v.Flush()
 		select {
 		case b = <-v.pool:
-		case <-v.ctx.Done():
+		case <-v.reading.Done():
 			return nil, v.whyStopped()
 		}
 	}
@@ -233,7 +239,7 @@ func (v *Verifier) takeBatch(size int) (*verifyBatch, error) {
 	case size > v.batch:
 		v.Flush()
 		b.large = min(int64(size), v.most)
-		if err := v.large.Acquire(v.ctx, b.large); err != nil {
+		if err := v.large.Acquire(v.reading, b.large); err != nil {
 			b.large = 0
 			v.pool <- b
 			return nil, v.whyStopped()
@@ -256,14 +262,14 @@ func (v *Verifier) put(b *verifyBatch) {
 }
 
 func (v *Verifier) whyStopped() error {
-	return fmt.Errorf("comparison stopped: %w", context.Cause(v.ctx))
+	return fmt.Errorf("comparison stopped: %w", context.Cause(v.reading))
 }
 
 // lane returns the lane to a place, and starts it if there is none yet.
 func (v *Verifier) lane(p place) *verifyLane {
 	l := v.feed.lanes[p]
 	if l == nil {
-		l = &verifyLane{v: v, place: p, todo: make(chan *verifyBatch, cap(v.pool))}
+		l = &verifyLane{v: v, place: p, todo: make(chan *verifyBatch, cap(v.pool)), wait: v.waits.add(MasterSilent)}
 		v.feed.lanes[p] = l
 		v.lanes.Go(l.run)
 	}

@@ -15,6 +15,7 @@ type verifyLane struct {
 	v     *Verifier
 	place place
 	todo  chan *verifyBatch
+	wait  *verifyWait
 }
 
 // run compares until todo is closed. What a broken connection leaves open is
@@ -38,6 +39,8 @@ func (l *verifyLane) run() {
 // wait for ever with full buffers.
 func (l *verifyLane) session(first *verifyBatch) {
 	v := l.v
+	l.wait.begin(l.place.addr)
+	defer l.wait.end()
 	c, err := v.dial(l.place)
 	if err != nil {
 		v.redo <- first
@@ -53,7 +56,10 @@ func (l *verifyLane) session(first *verifyBatch) {
 	})
 	for b := range sent {
 		if err == nil {
-			if err = v.readBatch(c, b); err != nil {
+			l.wait.begin(l.place.addr)
+			err = v.readBatch(c, b)
+			l.wait.end()
+			if err != nil {
 				close(broken)
 				c.close()
 			}

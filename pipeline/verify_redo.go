@@ -14,6 +14,7 @@ import (
 // after another.
 func (v *Verifier) runRedo() {
 	conns := make(map[place]*verifyConn)
+	wait := v.waits.add(MasterWaiting)
 	defer func() {
 		for _, c := range conns {
 			c.close()
@@ -22,21 +23,30 @@ func (v *Verifier) runRedo() {
 	for {
 		select {
 		case b := <-v.redo:
+			wait.begin(v.ownerOf(b.key(0)))
 			v.redoMany(conns, b)
 			for i := range b.keys {
 				if b.keys[i].settled {
 					continue
 				}
+				wait.begin(v.ownerOf(b.key(i)))
 				if err := v.redoKey(conns, b, i); err != nil {
 					v.fail(err)
 					return
 				}
 			}
+			wait.end()
 			v.put(b)
 		case <-v.ctx.Done():
 			return
 		}
 	}
+}
+
+// ownerOf returns the address of the master that a key belongs to.
+func (v *Verifier) ownerOf(key []byte) string {
+	r := v.routes.Load()
+	return r.masters[r.owner[slotter.Slot(key)]]
 }
 
 // redoMany compares what is open in b and belongs to one master, as far as that

@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -183,15 +184,49 @@ func TestVerifyMasterGone(t *testing.T) {
 	}
 }
 
-// TestVerifyStopped stops a comparison.
+// TestVerifyTroubled names a master that does not answer, as long as it does not.
+func TestVerifyTroubled(t *testing.T) {
+	lc := start(t, localcluster.Options{Standalone: true})
+	v, err := pipeline.Verify(t.Context(), connect(t, lc.URL()), verifyOpts())
+	noError(t, err)
+	check := func() {
+		t.Helper()
+		noError(t, v.Check(rdbparse.NewScanner(bytes.NewReader(manyStrings(t, 100)), rdbparse.Options{})))
+	}
+	check()
+	await(t, "the connection", func() bool { return v.Snapshot().Missing == 100 })
+	frozen := lc.Masters()[0]
+	noError(t, frozen.Pause())
+	resume := sync.OnceValue(frozen.Resume)
+	t.Cleanup(func() { _ = resume() })
+	v.NewSource()
+	check()
+	await(t, "its name", func() bool {
+		list := v.Troubled()
+		return len(list) == 1 && list[0].Addr == lc.Addrs()[0] && list[0].State == pipeline.MasterSilent && list[0].For > 0
+	})
+	noError(t, resume())
+	res, err := v.Close()
+	if err != nil || res.Missing != 200 || len(v.Troubled()) != 0 {
+		t.Errorf("%v, %+v, %+v", err, res, v.Troubled())
+	}
+}
+
+// TestVerifyStopped stops a comparison: what has been read is compared, no more is read,
+// and nothing is said of extra keys.
 func TestVerifyStopped(t *testing.T) {
 	lc := start(t, localcluster.Options{Standalone: true})
 	v, err := pipeline.Verify(t.Context(), connect(t, lc.URL()), verifyOpts())
 	noError(t, err)
+	noError(t, v.Check(rdbparse.NewScanner(bytes.NewReader(manyStrings(t, 20_000)), rdbparse.Options{})))
 	v.Stop()
-	_ = v.Check(rdbparse.NewScanner(bytes.NewReader(manyStrings(t, 10)), rdbparse.Options{}))
+	<-v.Done()
+	v.NewSource()
+	if err := v.Check(rdbparse.NewScanner(bytes.NewReader(manyStrings(t, 10)), rdbparse.Options{})); !errors.Is(err, pipeline.ErrStopped) {
+		t.Errorf("Check: %v", err)
+	}
 	res, err := v.Close()
-	if err == nil || res.Unsettled != 10 {
+	if !errors.Is(err, pipeline.ErrStopped) || res.Read != 20_000 || res.Missing != 20_000 || res.Unsettled != 0 || res.ExtraKnown {
 		t.Errorf("%v, %+v", err, res)
 	}
 }

@@ -93,6 +93,9 @@ func (d *dialer) replyError(addr, reply string) *NodeError {
 			break
 		}
 	}
+	if e.Kind == ErrAuth && d.opt.Password == "" && (strings.HasPrefix(reply, "NOAUTH") || strings.HasPrefix(reply, "ERR HELLO must be called")) { //nolint:errorlint // the kind itself
+		e.Msg = "it asks for a password, and none is given"
+	}
 	return e
 }
 

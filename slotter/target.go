@@ -197,6 +197,9 @@ func parseHost(s string) (string, error) {
 	if host == "" {
 		return "", errors.New("the host is missing")
 	}
+	if _, err := strconv.ParseUint(host, 10, 64); err == nil {
+		return "", errors.New("a number alone is no host; write host:port")
+	}
 	if i := strings.IndexFunc(host, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`"'<>\^{|}`+"`", r) }); i >= 0 {
 		return "", fmt.Errorf("a host name cannot hold %q", host[i])
 	}

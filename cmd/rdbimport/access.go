@@ -77,7 +77,7 @@ func (f *accessFlags) addrMap() (map[string]string, error) {
 		from, to, found := strings.Cut(text, "=")
 		_, _, fromErr := net.SplitHostPort(from)
 		_, _, toErr := net.SplitHostPort(to)
-		if !found || from == "" || to == "" || (fromErr == nil) != (toErr == nil) {
+		if !found || from == "" || to == "" || strings.Contains(to, "=") || (fromErr == nil) != (toErr == nil) {
 			return nil, &usageError{fmt.Sprintf("--map %q: no pair of addresses", text), "for example --map 10.0.0.1:7001=127.0.0.1:9001, or --map 10.0.0.1=127.0.0.1"}
 		}
 		all[from] = to

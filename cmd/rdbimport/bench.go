@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -44,11 +46,11 @@ func (b *benchmark) run(ctx context.Context) error {
 	if last := b.aimed.last(); whole && last != nil && last.incomplete() {
 		err = last.partly()
 	}
-	b.report.finish(b, whole, err)
+	b.report.finish(b, err)
 	if err != nil {
 		b.show(err)
 	}
-	if werr := b.print(whole); err == nil && werr != nil {
+	if werr := b.print(); err == nil && werr != nil {
 		err = werr
 		b.show(err)
 	}
@@ -71,13 +73,13 @@ func (b *benchmark) show(err error) {
 	}
 }
 
-// print writes the report in the form that the user wants: the table only where
-// all of it was measured.
-func (b *benchmark) print(whole bool) error {
+// print writes the report in the form that the user wants: the tables only where there
+// is a run through all stages.
+func (b *benchmark) print() error {
 	switch {
 	case b.output.json:
 		return writeObject(b.stdout, &b.report)
-	case !b.output.quiet && whole:
+	case !b.output.quiet && len(b.local.runs) > 0:
 		return b.report.write(b)
 	}
 	return nil
@@ -118,15 +120,19 @@ type dumpPass struct {
 func (p *dumpPass) alone() time.Duration { return max(0, p.wall-p.in.waited()) }
 
 // pass opens the source and has f read it; what is between is timed. phase is
-// shown meanwhile, if it is not empty.
+// shown meanwhile, if it is not empty. A pipe is refused before it is opened, since that
+// waits for a writer.
 func (b *benchmark) pass(ctx context.Context, phase string, f func(p *dumpPass) error) (*dumpPass, error) {
+	if info, err := os.Stat(b.source); err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
+		return nil, b.readOnce()
+	}
 	in, err := openInput(ctx, b.source, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer in.close()
 	if !in.twice() {
-		return nil, &usageError{fmt.Sprintf("bench reads the dump several times, which cannot be done with %s", b.source), "save it to a file first"}
+		return nil, b.readOnce()
 	}
 	in.start(ctx, nil)
 	p := &dumpPass{in: in}
@@ -143,6 +149,11 @@ func (b *benchmark) pass(ctx context.Context, phase string, f func(p *dumpPass) 
 		return nil, inSource(in.Name(), err)
 	}
 	return p, nil
+}
+
+// readOnce is the error for a source that cannot be read again.
+func (b *benchmark) readOnce() error {
+	return &usageError{fmt.Sprintf("bench reads the dump several times, which cannot be done with %s", b.source), "save it to a file first"}
 }
 
 // scan reads the dump to its end and calls each, if there is any, for every key

@@ -13,8 +13,9 @@ import (
 const benchHelp = `bench measures how fast a dump can be read, scanned and encoded, and, given a
 TARGET, imported: on this machine, from this disk, into these servers.
 
-Without TARGET nothing is written. MB are those of the dump, unpacked. Each run
-reads the dump five times:
+Without TARGET nothing is written. MB are those of the dump, unpacked. Ctrl-C shows
+what was measured so far. Each run reads the dump five times, which the progress
+counts:
   reading     the bytes of the source only (unpacked, where it is compressed).
               After the first time the system may have them in memory.
   scanning    where each record ends; the time spent reading is taken off

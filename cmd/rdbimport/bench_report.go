@@ -36,6 +36,8 @@ type benchedSource struct {
 	RDBVersion int      `json:"rdb_version"`
 	Family     string   `json:"family"` // of the magic: redis or valkey
 	Checksum   string   `json:"checksum"`
+
+	runs int // through all stages
 }
 
 type benchedHost struct {
@@ -100,6 +102,8 @@ type benchedTarget struct {
 	Floor     benchedFloor     `json:"floor"`
 	Errors    []jsonError      `json:"errors"` // of the last import
 	parts     []part
+
+	runs, wanted int
 }
 
 type benchedImport struct {
@@ -143,7 +147,7 @@ type benchedFloor struct {
 
 // finish completes the report from what was measured: all of it, or as little as
 // an error has left.
-func (rep *benchReport) finish(b *benchmark, whole bool, err error) {
+func (rep *benchReport) finish(b *benchmark, err error) {
 	l := &b.local
 	family := "redis"
 	if l.valkey {
@@ -151,7 +155,7 @@ func (rep *benchReport) finish(b *benchmark, whole bool, err error) {
 	}
 	rep.Source = benchedSource{
 		Name: b.source, FileBytes: l.fileBytes, Wrappers: append([]string{}, l.wrappers...), Bytes: l.bytes, Keys: l.keys,
-		RDBVersion: l.version, Family: family, Checksum: l.checksum.String(),
+		RDBVersion: l.version, Family: family, Checksum: l.checksum.String(), runs: len(l.runs),
 	}
 	rep.Host = benchedHost{figure.Processor(), runtime.NumCPU(), runtime.GOOS + "/" + runtime.GOARCH, runtime.Version(), b.load}
 	rep.Runs, rep.Stages, rep.Types = b.runs, []benchedStage{}, []benchedType{}
@@ -162,7 +166,7 @@ func (rep *benchReport) finish(b *benchmark, whole bool, err error) {
 	if len(l.runs) > 0 {
 		rep.local(l)
 	}
-	if whole && b.hasTarget {
+	if len(b.aimed.imports) > 0 {
 		rep.target(b)
 	}
 }
@@ -226,7 +230,7 @@ func (rep *benchReport) types(l *localRuns) {
 // target fills in what was measured with the target.
 func (rep *benchReport) target(b *benchmark) {
 	t := &b.aimed
-	out := &benchedTarget{Server: t.server.String(), Masters: len(t.masters), Replies: []benchedReplies{}, Errors: []jsonError{}}
+	out := &benchedTarget{Server: t.server.String(), Masters: len(t.masters), Replies: []benchedReplies{}, Errors: []jsonError{}, runs: len(t.imports), wanted: b.runs}
 	rep.Target = out
 	all, last := &summary{}, t.last()
 	for _, c := range t.imports {
@@ -278,6 +282,7 @@ func flooredBy(b *benchmark) benchedFloor {
 		f.Bytes = l.bytes
 	}
 	if len(t.pairs) == 0 {
+		f.LeftOut = cmp.Or(f.LeftOut, "it did not come to that")
 		return f
 	}
 	f.Sent, f.Skipped = t.pairs[0].floor.Commands, t.skipped

@@ -334,3 +334,40 @@ func TestBenchStops(t *testing.T) {
 		t.Errorf("%v, %s", err, &stdout)
 	}
 }
+
+// TestBenchInterrupted shows what was measured before an interrupt, and nothing before the
+// first run is through.
+func TestBenchInterrupted(t *testing.T) {
+	for _, c := range []struct {
+		runs, imports int
+		want, not     []string
+	}{
+		{0, 0, nil, []string{"source"}},
+		{1, 0, []string{"measured          once of 5\n", "all: read, scan, checksum, encode"}, []string{"allocations", "target"}},
+		{2, 0, []string{"measured          2 times of 5: the median, the least and the most\n"}, []string{"target"}},
+		{5, 2, []string{"measured          5 times: ", "measured          2 times of 5: ", "with the target", "no floor: it did not come to that"}, []string{"*"}},
+	} {
+		var stdout bytes.Buffer
+		b := &benchmark{benchSettings: &benchSettings{source: "dump.rdb", runs: 5, hasTarget: c.imports > 0}, streams: &streams{stdout: &stdout}}
+		for range c.runs {
+			b.local.runs = append(b.local.runs, localRun{read: time.Second, together: time.Second})
+		}
+		for range c.imports {
+			b.aimed.imports = append(b.aimed.imports, importCost{sum: &summary{duration: time.Second}})
+		}
+		b.report.finish(b, errInterrupted)
+		if err := b.print(); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range c.want {
+			if !strings.Contains(stdout.String(), text) {
+				t.Errorf("%d runs, %d imports: %q is missing in\n%s", c.runs, c.imports, text, &stdout)
+			}
+		}
+		for _, text := range c.not {
+			if strings.Contains(stdout.String(), text) {
+				t.Errorf("%d runs, %d imports: %q in\n%s", c.runs, c.imports, text, &stdout)
+			}
+		}
+	}
+}

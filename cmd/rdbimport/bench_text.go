@@ -43,11 +43,22 @@ func (rep *benchReport) writeHead(w io.Writer) {
 		load = ", load before " + h.Load
 	}
 	inspectLine(w, "  with", fmt.Sprintf("%s, %s, %s%s", plural(int64(h.Cores), "core"), h.System, h.Go, load))
-	runs := "once"
-	if rep.Runs > 1 {
-		runs = fmt.Sprintf("%d times: the median, the least and the most", rep.Runs)
+	inspectLine(w, "measured", timesText(s.runs, rep.Runs))
+}
+
+// timesText says how often something was measured of so many times.
+func timesText(n, of int) string {
+	text := "once"
+	if n > 1 {
+		text = fmt.Sprintf("%d times", n)
 	}
-	inspectLine(w, "measured", runs)
+	if n < of {
+		text += fmt.Sprintf(" of %d", of)
+	}
+	if n > 1 {
+		text += ": the median, the least and the most"
+	}
+	return text
 }
 
 // writeStages writes what each step takes alone, and several together.
@@ -83,7 +94,11 @@ func (rep *benchReport) writeMemory(w io.Writer) {
 	if a.Keys >= tellingKeys {
 		text = fmt.Sprintf("%s of %s in all for a million keys", formatCount(int64(math.Round(a.PerMillionKeys))), formatBytes(int64(a.BytesPerMillion)))
 	}
-	inspectLine(w, "\nallocations", text+", once set up")
+	if a.Keys > 0 {
+		inspectLine(w, "\nallocations", text+", once set up")
+	} else {
+		fmt.Fprintln(w)
+	}
 	inspectLine(w, "peak memory", formatBytes(rep.PeakMemory)+" of the process, doing all of it")
 }
 
@@ -111,6 +126,9 @@ func (x *benchedTarget) write(w io.Writer) {
 		inspectLine(w, "limited by", limitText(x.parts))
 	}
 	inspectLine(w, "peak memory", formatBytes(x.Import.PeakMemory)+" of the process, importing")
+	if x.runs < x.wanted {
+		inspectLine(w, "measured", timesText(x.runs, x.wanted))
+	}
 	fmt.Fprintln(w)
 	t := table{header: []string{"with the target", "seconds", "MB/s", "keys/s", "CPU s"}}
 	row := func(name string, bt *benchedTime, cpu *figure.Spread) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/rdbimport/rdbimport/pipeline"
@@ -13,14 +12,7 @@ import (
 // mistake in the command line and what kept the import from beginning, its error
 // has been shown.
 func runCompared(ctx context.Context, s *streams, set *settings) error {
-	var comparing atomic.Bool
-	in := catchInterrupts(ctx, func() {
-		if comparing.Load() {
-			s.con.line("interrupted")
-		} else {
-			s.con.line("%s", interruptText)
-		}
-	})
+	in := catchInterrupts(ctx, func() { s.con.line("%s", interruptText) })
 	defer in.stop()
 	sum, err := newImport(s, set).runUntil(in)
 	if sum == nil {
@@ -33,7 +25,6 @@ func runCompared(ctx context.Context, s *streams, set *settings) error {
 		sum.report(s, set.output)
 		return &shownError{err}
 	}
-	comparing.Store(true)
 	if !set.output.json {
 		sum.report(s, set.output)
 	}

@@ -102,6 +102,8 @@ func (f *demoFlags) run(ctx context.Context, s *streams) (err error) {
 	if f.keep {
 		say("\nthe cluster keeps running until Ctrl-C: %s", cluster.URL())
 		<-in.soft.Done()
+	} else {
+		say("\nthe cluster is stopped; rdbimport demo --keys 1000000 --keep leaves one running to try things on")
 	}
 	return nil
 }

@@ -256,10 +256,19 @@ func (set *settings) arguments(args []string, command string) error {
 	}
 	target, err := slotter.ParseTarget(last)
 	if err != nil {
-		return &usageError{err.Error(), need}
+		return targetError(last, err)
 	}
 	set.target = target
 	return nil
+}
+
+// targetError is the error of a TARGET that cannot be made sense of. Its text has an
+// example.
+func targetError(arg string, err error) error {
+	if strings.Contains(arg, "@") {
+		return &usageError{err.Error(), "in the environment variable REDISCLI_AUTH a password stands as it is"}
+	}
+	return &usageError{text: err.Error()}
 }
 
 // looksLikeTarget tells an argument that was meant to be the target from the

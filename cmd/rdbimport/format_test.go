@@ -53,6 +53,9 @@ func TestMeter(t *testing.T) {
 	if got := m.elapsed(); got != 40*time.Second {
 		t.Errorf("elapsed %v", got)
 	}
+	if got, want := logText(m, sample{}, 0), "waiting for the first byte"; got != want {
+		t.Errorf("log line %q, want %q", got, want)
+	}
 	want := "800 B of 890 B (89 %), 40 keys, 1 keys/s, 0.0 MB/s, 0:03 left"
 	if got := logText(m, m.samples[len(m.samples)-1], 890); got != want {
 		t.Errorf("log line %q, want %q", got, want)

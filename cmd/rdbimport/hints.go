@@ -60,7 +60,7 @@ var hintTable = []struct {
 	{rdbparse.ErrUnknown, "nothing can be read behind it, since its length is not known; a newer rdbimport may know it"},
 	{rdbparse.ErrChecksum, "some byte of the dump is not what the server wrote: values may be damaged; " + hintCopy},
 	{rdbparse.ErrTruncated, hintCopy},
-	{rdbparse.ErrCorrupt, hintCopy},
+	{rdbparse.ErrCorrupt, hintCopy + "; docker exec, kubectl exec and ssh change bytes with -t"},
 }
 
 // resumeHint says how to go on with an import that has begun. Of an input that is no

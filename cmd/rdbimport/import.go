@@ -82,7 +82,7 @@ func (r *importRun) run(ctx context.Context) (*summary, error) {
 	return r.runUntil(in)
 }
 
-// interruptText is said at the first interrupt of an import.
+// interruptText is said at the first interrupt of an import or a comparison.
 const interruptText = "interrupted: finishing what is in flight; once more stops at once"
 
 // runUntil imports until it is interrupted.
@@ -140,6 +140,9 @@ func readingContext(ctx context.Context, im *pipeline.Importer) (reading context
 func (r *importRun) prepare(ctx context.Context) error {
 	for _, s := range r.inputs {
 		if s.name == stdinName {
+			if err := unreadableInput(r.stdin); err != nil {
+				return err
+			}
 			continue
 		}
 		var err error
@@ -150,6 +153,7 @@ func (r *importRun) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	r.warnOfWrites(r.sources)
 	if err := r.openSpool(ctx); err != nil {
 		return err
 	}

@@ -50,8 +50,8 @@ func openInput(ctx context.Context, name string, stdin io.Reader) (*input, error
 	var src *source.Source
 	var err error
 	if name == stdinName {
-		if f, ok := stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-			return nil, &usageError{"standard input is a terminal", "pipe a dump into it: redis-cli -h old --rdb - | rdbimport - TARGET"}
+		if err := unreadableInput(stdin); err != nil {
+			return nil, err
 		}
 		src, err = source.New(ctx, stdin, stdinShown)
 	} else {
@@ -62,6 +62,22 @@ func openInput(ctx context.Context, name string, stdin io.Reader) (*input, error
 	}
 	in := &input{Source: src}
 	return in, nil
+}
+
+// unreadableInput says why standard input cannot be a dump, whatever comes out of it. It
+// is asked before anything is begun, since the input itself is opened late.
+func unreadableInput(stdin io.Reader) error {
+	f, ok := stdin.(*os.File)
+	if !ok {
+		return nil
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return &usageError{"standard input is a directory", "it takes the dump file in it: rdbimport - TARGET < dump.rdb"}
+	}
+	if term.IsTerminal(int(f.Fd())) {
+		return &usageError{"standard input is a terminal", "pipe a dump into it: redis-cli -h old --rdb - | rdbimport - TARGET"}
+	}
+	return nil
 }
 
 // twice reports whether the source can be read again from its start.

@@ -1,12 +1,31 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 )
+
+// TestStandardInputIsFolder: that is a mistake in the command line, and no input that was
+// lost meanwhile.
+func TestStandardInputIsFolder(t *testing.T) {
+	dir, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close() //nolint:errcheck // it was only opened
+	for _, args := range [][]string{{"-", "127.0.0.1:1"}, {"inspect", "-"}} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), args, dir, &stdout, &stderr); code != exitStart || !strings.Contains(stderr.String(), "standard input is a directory\nhint: ") {
+			t.Errorf("%v: exit code %d, %s", args, code, &stderr)
+		}
+	}
+}
 
 // TestSlowSourceFlushes: when no bytes come for a while, what was read before is
 // sent; and never while the reader's goroutine is at work.

@@ -117,6 +117,7 @@ func (r *inspection) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	r.warnOfWrites(r.sources)
 	if r.hasTarget {
 		if err := r.askTarget(ctx); err != nil {
 			return err
@@ -242,7 +243,7 @@ func (r *inspection) print() error {
 		if err := writeObject(r.out, &r.report); err != nil {
 			return err
 		}
-	case !r.output.quiet:
+	case !r.output.quiet && len(r.report.Sources) > 0:
 		r.report.write(r, r.out)
 	}
 	return r.out.Flush()

@@ -17,7 +17,7 @@ const mostShownKey = 60
 // the writer's Flush.
 func (rep *inspectReport) write(r *inspection, w io.Writer) {
 	for _, s := range rep.Sources {
-		s.write(w)
+		s.write(w, len(rep.Sources) > 1)
 	}
 	rep.writeTotals(w)
 	rep.writeTypes(w)
@@ -36,7 +36,8 @@ func (c inspectedCount) String() string {
 	return plural(c.Keys, "key") + ", " + formatBytes(c.Bytes)
 }
 
-func (s *inspectedSource) write(w io.Writer) {
+// write writes what stands at the start of a dump, and its keys where there are several.
+func (s *inspectedSource) write(w io.Writer, several bool) {
 	inspectLine(w, "source", shownName(s.Name))
 	magic := "REDIS"
 	if s.Family == "valkey" {
@@ -60,7 +61,9 @@ func (s *inspectedSource) write(w io.Writer) {
 		}
 		inspectLine(w, "  AUX", strings.Join(list, " "))
 	}
-	inspectLine(w, "  keys", s.inspectedCount.String())
+	if several {
+		inspectLine(w, "  keys", s.inspectedCount.String())
+	}
 	fmt.Fprintln(w)
 }
 
@@ -69,14 +72,16 @@ func (rep *inspectReport) writeTotals(w io.Writer) {
 	for _, db := range rep.Databases {
 		inspectLine(w, "  database "+strconv.Itoa(int(db.DB)), db.String())
 	}
-	x := &rep.Expiry
-	inspectLine(w, "expired", x.Expired.String())
-	inspectLine(w, "  within a day", x.Day.String())
-	inspectLine(w, "  later", x.Later.String())
-	inspectLine(w, "  never", x.None.String())
-	z := &rep.Sizes
-	inspectLine(w, "bytes of a key", fmt.Sprintf("50 %% up to %s, 90 %% up to %s, 99 %% up to %s, the biggest %s",
-		formatBytes(z.P50), formatBytes(z.P90), formatBytes(z.P99), formatBytes(z.Max)))
+	if rep.Keys > 0 {
+		x := &rep.Expiry
+		inspectLine(w, "  have expired", x.Expired.String())
+		inspectLine(w, "  will in a day", x.Day.String())
+		inspectLine(w, "  will later", x.Later.String())
+		inspectLine(w, "  never will", x.None.String())
+		z := &rep.Sizes
+		inspectLine(w, "bytes of a key", fmt.Sprintf("50 %% up to %s, 90 %% up to %s, 99 %% up to %s, the biggest %s",
+			formatBytes(z.P50), formatBytes(z.P90), formatBytes(z.P99), formatBytes(z.Max)))
+	}
 	inspectLine(w, "checksum", checksumText(rep.checksum))
 	inspectLine(w, "read in", fmt.Sprintf("%s, %s keys/s, %s MB/s", formatDuration(rep.duration),
 		formatShort(perSecond(rep.Keys, rep.duration)), formatMB(int64(perSecond(rep.BytesRead, rep.duration)))))

@@ -65,6 +65,9 @@ func (e *plannedError) Error() string { return e.text }
 func (r *planRun) look(ctx context.Context) error {
 	for _, s := range r.inputs {
 		if s.name == stdinName {
+			if err := unreadableInput(r.stdin); err != nil {
+				return err
+			}
 			continue
 		}
 		var err error
@@ -72,6 +75,7 @@ func (r *planRun) look(ctx context.Context) error {
 			return err
 		}
 	}
+	r.warnOfWrites(r.sources)
 	var err error
 	if r.cluster, err = reach(ctx, r.target, r.connect, r.settings.pipeline.Lanes, len(r.sources), r.con.warn); err != nil {
 		return err

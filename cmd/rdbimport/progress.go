@@ -146,8 +146,15 @@ func (v *logView) show(phase string, m *meter, s status) {
 
 func (v *logView) close() {}
 
+// waitingText is shown while a stream has given nothing: redis-cli --rdb is silent until
+// the server has forked, some seconds at least.
+const waitingText = "waiting for the first byte"
+
 // logText says how far a phase has come, in one line.
 func logText(m *meter, s sample, total int64) string {
+	if s.bytes == 0 && total <= 0 {
+		return waitingText
+	}
 	var b strings.Builder
 	b.WriteString(formatBytes(s.bytes))
 	if total > 0 {

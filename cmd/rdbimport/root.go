@@ -22,9 +22,11 @@ TARGET is [redis://|rediss://][user[:password]@]host:port[,host2:port2...][/db]:
 any node of the cluster. The password is better given in the environment
 variable REDISCLI_AUTH, or at a prompt with --askpass.`
 
-const examples = `  rdbimport dump.rdb redis://10.0.0.1:7001
-  redis-cli -h old --rdb - | rdbimport - redis://new:7001
-  rdbimport shard-*.rdb.zst redis://new:7001`
+const examples = `  rdbimport --dry-run dump.rdb redis://10.0.0.1:7001       what would happen
+  rdbimport dump.rdb redis://10.0.0.1:7001                 the import
+  rdbimport verify dump.rdb redis://10.0.0.1:7001          is everything there?
+  redis-cli -h old --rdb - | rdbimport - redis://new:7001  without a file
+  rdbimport shard-*.rdb.zst redis://new:7001               several dumps`
 
 const exitHelp = `
 Exit codes:
@@ -98,6 +100,8 @@ func newRootCommand(s *streams) *cobra.Command {
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil {
 		c.Short = "a script with which the shell completes commands and flags"
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(_ *cobra.Command, args []string) error { return noShell(args) }
 	}
 	setUsage(root, s.stdout, "\nTopics of rdbimport help:\n  "+strings.Join(topics(), ", ")+"\n"+exitHelp)
 	root.SetHelpCommand(newHelpCommand(root))
@@ -118,13 +122,32 @@ func newHelpCommand(root *cobra.Command) *cobra.Command {
 			}
 			c, rest, err := root.Find(args)
 			if err != nil || c == root && len(rest) > 0 {
-				return &usageError{fmt.Sprintf("there is no help for %q", args[0]),
-					"the commands are bench, demo, inspect and verify (an import needs none), the topics " + strings.Join(topics(), ", ")}
+				return &usageError{fmt.Sprintf("there is no help for %q", args[0]), helpHint(args[0])}
 			}
 			c.InitDefaultHelpFlag()
 			return c.Help()
 		},
 	}
+}
+
+// helpHint says what there is help for, or what was meant by a name.
+func helpHint(name string) string {
+	const most = 2 // letters that are wrong, missing or too many
+	for _, t := range topics() {
+		if distance(name, t) <= most {
+			return "did you mean rdbimport help " + t + "?"
+		}
+	}
+	return "the commands are bench, demo, inspect and verify (an import needs none), the topics " + strings.Join(topics(), ", ")
+}
+
+// noShell is the error of completion without a shell that it knows.
+func noShell(args []string) error {
+	const hint = "it is bash, zsh, fish or powershell: rdbimport completion bash"
+	if len(args) == 0 {
+		return &usageError{"the name of a shell is missing", hint}
+	}
+	return &usageError{fmt.Sprintf("there is no completion for %q", args[0]), hint}
 }
 
 // mistyped says so where the first argument is no file, and almost the name of a command,

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -84,7 +86,11 @@ func wants(args []string, flag string) bool {
 	if end := slices.Index(args, "--"); end >= 0 {
 		args = args[:end]
 	}
-	return slices.Contains(args, "--"+flag) || slices.Contains(args, "--"+flag+"=true")
+	return slices.ContainsFunc(args, func(arg string) bool {
+		name, value, given := strings.Cut(arg, "=")
+		on, err := strconv.ParseBool(value)
+		return name == "--"+flag && (!given || on && err == nil)
+	})
 }
 
 // ignoreBrokenPipes makes a write to a closed standard output or error an error

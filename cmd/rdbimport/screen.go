@@ -49,6 +49,9 @@ func (s *screen) lines(width, height int) []string {
 
 // bar is the first line: the phase, how much of it is done, and the time left.
 func (s *screen) bar(width int) string {
+	if s.total <= 0 && s.done == 0 {
+		return fmt.Sprintf("%s  %s, %s", s.phase, waitingText, formatClock(s.elapsed))
+	}
 	if s.total <= 0 {
 		return fmt.Sprintf("%s  %s in %s", s.phase, formatBytes(s.done), formatClock(s.elapsed))
 	}

@@ -81,6 +81,17 @@ import  41 % [======================>                               ] 0:03 left
 
 // TestScreenOfMany: of 50 masters those in trouble come first, the worst and the
 // longest before the others, and then the busiest.
+func TestScreenWaits(t *testing.T) {
+	s := screen{phase: "import", elapsed: 5 * time.Second}
+	if got, want := s.lines(80, 24)[0], "import  waiting for the first byte, 0:05"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	s.done = 10
+	if got, want := s.lines(80, 24)[0], "import  10 B in 0:05"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestScreenOfMany(t *testing.T) {
 	s := testScreen(50)
 	for at, state := range map[int]pipeline.MasterState{3: pipeline.MasterWaiting, 20: pipeline.MasterFailingOver, 30: pipeline.MasterSilent, 40: pipeline.MasterSilent} {

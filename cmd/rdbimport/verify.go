@@ -38,7 +38,7 @@ func newVerification(s *streams, set *verifySettings) *verification {
 // run compares, and reports on it. But for a mistake in the command line, the
 // error has been shown.
 func (r *verification) run(ctx context.Context) error {
-	in := catchInterrupts(ctx, func() { r.con.line("interrupted") })
+	in := catchInterrupts(ctx, func() { r.con.line("%s", interruptText) })
 	defer in.stop()
 	return r.runUntil(in)
 }
@@ -46,7 +46,7 @@ func (r *verification) run(ctx context.Context) error {
 // runUntil compares until it is interrupted.
 func (r *verification) runUntil(in *interrupts) error {
 	defer r.close()
-	begun, err := r.compareAll(in.soft)
+	begun, err := r.compareAll(in)
 	if !begun {
 		err = listed(r.cluster, err)
 	}
@@ -56,7 +56,7 @@ func (r *verification) runUntil(in *interrupts) error {
 	}
 	r.report.imported = r.imported
 	if werr := r.log.close(); werr != nil {
-		r.con.warn("the report is not complete: " + werr.Error())
+		r.con.warn(fmt.Sprintf("the report %s is not complete: %v", shownFile(r.verifySettings.report), bareError(werr)))
 	}
 	switch {
 	case err == nil && r.report.differences() > r.report.Unreadable:
@@ -80,9 +80,10 @@ func (r *verification) runUntil(in *interrupts) error {
 	return nil
 }
 
-// compareAll compares all sources. begun tells whether it came as far as that.
-func (r *verification) compareAll(ctx context.Context) (begun bool, err error) {
-	if err := r.prepare(ctx); err != nil {
+// compareAll compares all sources, or what comes before a fault or an interrupt. begun
+// tells whether it came as far as that.
+func (r *verification) compareAll(in *interrupts) (begun bool, err error) {
+	if err := r.prepare(in.soft); err != nil {
 		return false, err
 	}
 	if r.log, err = openDifferences(r.verifySettings.report); err != nil {
@@ -90,24 +91,26 @@ func (r *verification) compareAll(ctx context.Context) (begun bool, err error) {
 	}
 	opts := r.verify
 	opts.Found = r.log.note
-	v, err := pipeline.Verify(ctx, r.cluster, opts)
+	v, err := pipeline.Verify(in.hard, r.cluster, opts)
 	if err != nil {
 		return false, err
 	}
+	unhook := context.AfterFunc(in.soft, v.Stop)
+	defer unhook()
 	r.began = time.Now()
-	stop := startProgress(r.con, r.output, "verify", totalSize(r.inputs), func() sample {
-		return sample{at: time.Now(), bytes: bytesOf(r.inputs), keys: v.Snapshot().Read}
+	show := watchProgress(r.con, r.output, "verify", totalSize(r.inputs), func() status {
+		return status{sample{at: time.Now(), bytes: bytesOf(r.inputs), keys: v.Snapshot().Read}, v.Troubled()}
 	})
-	defer stop()
-	reading, end := readUntil(ctx, v.Done())
+	defer show.stop()
+	reading, end := readUntil(in.soft, v.Done())
 	err = r.readAll(reading, v)
 	end()
 	if err != nil {
-		v.Stop()
+		v.Stop() // what was read is compared
 	}
 	res, cerr := v.Close()
 	r.report.VerifyResult = res
-	if cerr != nil && !errors.Is(cerr, pipeline.ErrStopped) {
+	if err == nil || cerr != nil && !errors.Is(cerr, pipeline.ErrStopped) {
 		err = cerr // it is why the reading has ended
 	}
 	return true, err
@@ -117,6 +120,9 @@ func (r *verification) compareAll(ctx context.Context) (begun bool, err error) {
 func (r *verification) prepare(ctx context.Context) (err error) {
 	for _, s := range r.inputs {
 		if s.name == stdinName {
+			if err := unreadableInput(r.stdin); err != nil {
+				return err
+			}
 			continue
 		}
 		if s.in, err = openInput(ctx, s.name, r.stdin); err != nil {
@@ -125,6 +131,9 @@ func (r *verification) prepare(ctx context.Context) (err error) {
 		if err := s.in.QuickCheck(); err != nil {
 			return err
 		}
+	}
+	if r.imported == nil { // the import has warned of it
+		r.warnOfWrites(r.sources)
 	}
 	r.cluster, err = reach(ctx, r.target, r.connect, r.verify.Lanes, 1, r.con.warn)
 	return err

@@ -23,6 +23,9 @@ expiry of its fields (--drop-field-ttl) is not. Values of more than 4 MiB (1/16
 of --memory if that is less) are compared by ranges, and take no memory; of a
 stream's consumers then only what they hold.
 
+Of a damaged dump what stands before the fault is compared, and of one that
+Ctrl-C ends what was read.
+
 A key that has expired meanwhile is no difference. One that is on the target and
 not in the dump is: DBSIZE of all masters less the keys found, or, with --extra,
 each by its name. A key twice in the sources (--merge-dbs) makes that count too

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func (l *differenceLog) close() error {
 	if l == nil || l.file == nil {
 		return nil
 	}
-	return errors.Join(l.err, l.out.Flush(), l.file.Close())
+	return cmp.Or(l.err, l.out.Flush(), l.file.Close())
 }
 
 func jsonOf(d pipeline.KeyDifference) jsonDifference {
@@ -158,12 +159,17 @@ func (p *verifyReport) describe(err error) string {
 	return text
 }
 
+// nothing tells that it ended before the first key or function library.
+func (p *verifyReport) nothing() bool {
+	return p.Read == 0 && p.Functions == 0 && p.err != nil && !errors.Is(p.err, errDiffer)
+}
+
 // print prints the report in the form that the user wants.
 func (r *verification) print() {
 	switch {
 	case r.output.json && r.imported == nil:
 		_ = writeObject(r.stdout, r.report.object(r.log)) // a closed standard output changes nothing
-	case !r.output.json && !r.output.quiet && !r.began.IsZero():
+	case !r.output.json && !r.output.quiet && !r.began.IsZero() && !r.report.nothing():
 		var b strings.Builder
 		if r.imported != nil {
 			b.WriteString("\ncompared with the dump\n")

@@ -37,7 +37,9 @@ const (
 	hintXZ       = "gzip, zstd and lz4 are read directly; unpack this into a pipe: xz -dc FILE | rdbimport - TARGET"
 	hintEnvelope = "write it again with rdbcompression set to yes or no, not to a codec"
 	hintAOF      = "load it with redis-cli --pipe, or let a server load it and take its dump.rdb"
-	hintManifest = "name the *.base.rdb file that it lists"
+	hintManifest = "name the *.base.rdb file that it lists; what was written since is not in that: BGSAVE, or redis-cli --rdb, makes a dump of everything"
+	hintNoise    = "leave the 2>&1 before the pipe out"
+	hintNothing  = "what writes into the pipe has given nothing: see what it says, and its exit code"
 	hintDump     = "a dump is the file that SAVE, BGSAVE or redis-cli --rdb writes"
 )
 
@@ -64,6 +66,8 @@ var signatures = []signature{
 	{magic: "7z\xbc\xaf\x27\x1c", kind: ErrNotRDB, found: "a 7z archive", hint: hintUnpack},
 	{magic: "BZh", kind: ErrUnsupported, found: "bzip2 data", hint: hintBzip2},
 	{magic: "\xfd7zXZ\x00", kind: ErrUnsupported, found: "xz data", hint: hintXZ},
+	{magic: "sending REPLCONF", kind: ErrNotRDB, found: "what redis-cli says while it fetches a dump", hint: hintNoise},
+	{magic: "SYNC ", kind: ErrNotRDB, found: "what redis-cli says while it fetches a dump", hint: hintNoise},
 	{magic: "{", kind: ErrNotRDB, found: "looks like JSON", hint: hintDump},
 	{magic: "[", kind: ErrNotRDB, found: "looks like JSON", hint: hintDump},
 }
@@ -111,6 +115,8 @@ func (s *Source) identify(l *lookahead) (format, error) {
 			return formatOther, l.err
 		}
 		switch {
+		case sig == nil && len(b) == 0 && s.pipe && len(s.layers) == 1:
+			return formatOther, s.wrong(ErrNotRDB, "it is empty", hintNothing)
 		case sig == nil && len(b) == 0:
 			return formatOther, s.wrong(ErrNotRDB, "it is empty", hintDump)
 		case sig == nil && more:

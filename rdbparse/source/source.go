@@ -18,6 +18,7 @@ type Source struct {
 	owned bool     // whether Close closes file
 
 	regular bool  // a regular file: it can be sought in, and never blocks
+	pipe    bool  // what is read has a writer
 	start   int64 // where in the regular file the raw input starts
 	size    int64 // of the raw input, -1 if unknown
 
@@ -75,6 +76,8 @@ func newSource(ctx context.Context, r io.Reader, name string, owned bool) (*Sour
 		if err := s.useFile(f); err != nil {
 			return nil, err
 		}
+	} else {
+		s.pipe = true
 	}
 	if !s.regular {
 		if s.interrupt = newInterrupter(r); s.interrupt != nil {
@@ -99,10 +102,11 @@ func (s *Source) useFile(f *os.File) error {
 	case err != nil:
 		return &Error{Name: s.name, Err: bare(err)}
 	case info.IsDir():
-		return &Error{Name: s.name, Err: syscall.EISDIR, Hint: "name the dump file in it"}
+		return &Error{Name: s.name, Err: syscall.EISDIR, Hint: "name the dump file in it, of an appendonlydir the *.base.rdb file"}
 	}
 	s.file = f
 	if !info.Mode().IsRegular() {
+		s.pipe = info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
 		return nil
 	}
 	// Standard input may be a regular file of which a shell has read some already.

@@ -99,7 +99,7 @@ func TestRefused(t *testing.T) {
 		kind error
 		says string
 	}{
-		{"empty", "", ErrNotRDB, "empty"},
+		{"empty", "", ErrNotRDB, "it is empty; what writes into the pipe"},
 		{"empty in gzip", string(gzipped(t, nil)), ErrNotRDB, "inside gzip: it is empty"},
 		{"text in zstd in gzip", string(gzipped(t, zstded(t, []byte(long)))), ErrNotRDB, "inside zstd inside gzip: it starts"},
 		{"text", long, ErrNotRDB, `starts with "a value of some `},
@@ -117,6 +117,8 @@ func TestRefused(t *testing.T) {
 		{"AOF", "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n", ErrNotRDB, "no RDB part; load it with"},
 		{"AOF with timestamps", "#TS:1700000000\r\n*1\r\n$4\r\nPING\r\n", ErrNotRDB, "no RDB part"},
 		{"manifest", "file appendonly.aof.1.base.rdb seq 1 type b\n", ErrNotRDB, "name the *.base.rdb"},
+		{"redis-cli", "sending REPLCONF capa eof\n" + long, ErrNotRDB, "leave the 2>&1"},
+		{"older redis-cli", "SYNC sent to master, writing 27 bytes to '-'\n" + long, ErrNotRDB, "leave the 2>&1"},
 		{"error reply", "-NOAUTH Authentication required.\r\n", ErrNotRDB, `"-NOAUTH Authentication required."`},
 		{"envelope", "VCS\x01\x01\x00\x00" + long, ErrUnsupported, "VCS"},
 		{"older envelope", "VKCS\x01\x01\x00\x00" + long, ErrUnsupported, "VKCS"},
@@ -305,5 +307,19 @@ func TestStartsInFile(t *testing.T) {
 	}
 	if got, err := io.ReadAll(s); err != nil || !bytes.Equal(got, dump[70_000:]) {
 		t.Errorf("read %d bytes, %v", len(got), err)
+	}
+}
+
+// TestEmptyFile: of a file, and of a device, nobody is asked what he has written.
+func TestEmptyFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{name, os.DevNull} {
+		_, err := Open(t.Context(), name)
+		if !errors.Is(err, ErrNotRDB) || !strings.Contains(err.Error(), "it is empty; a dump is") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -1,0 +1,64 @@
+package pipeline
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A verifyWait notes that answers of a master are waited for, and since when.
+type verifyWait struct {
+	state MasterState // what the master is, once that takes long
+	wait  atomic.Pointer[verifyWaiting]
+}
+
+type verifyWaiting struct {
+	addr  string
+	since time.Time
+}
+
+func (w *verifyWait) begin(addr string) { w.wait.Store(&verifyWaiting{addr, time.Now()}) }
+func (w *verifyWait) end()              { w.wait.Store(nil) }
+
+// verifyWaits are the waits of all lanes, and of what asks once more.
+type verifyWaits struct {
+	mu   sync.Mutex
+	list []*verifyWait
+}
+
+// add returns one more.
+func (w *verifyWaits) add(state MasterState) *verifyWait {
+	one := &verifyWait{state: state}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.list = append(w.list, one)
+	return one
+}
+
+// Troubled returns the masters that have left keys waiting for long, by their addresses,
+// with how and for how long.
+func (v *Verifier) Troubled() []MasterResult {
+	v.waits.mu.Lock()
+	defer v.waits.mu.Unlock()
+	var out []MasterResult
+	for _, w := range v.waits.list {
+		on := w.wait.Load()
+		if on == nil {
+			continue
+		}
+		m := MasterResult{Addr: on.addr, State: w.state, For: time.Since(on.since)}
+		if m.For <= silenceLimit {
+			continue
+		}
+		at := slices.IndexFunc(out, func(o MasterResult) bool { return o.Addr == m.Addr })
+		if at < 0 {
+			out = append(out, m)
+		} else if m.For > out[at].For {
+			out[at] = m
+		}
+	}
+	slices.SortFunc(out, func(a, b MasterResult) int { return cmp.Compare(a.Addr, b.Addr) })
+	return out
+}
