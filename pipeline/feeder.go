@@ -160,7 +160,8 @@ func (f *Feeder) SkipTo(m Mark) {
 	f.nextMark = f.im.marks.next
 }
 
-// WaitSettled returns when all that f was given is settled, or the import stops.
+// WaitSettled returns when all that f was given is settled. The error is the one for
+// which the import stops: a key that is settled may be why, and is then to be met again.
 func (f *Feeder) WaitSettled() error {
 	f.Flush()
 	im := f.im
@@ -172,6 +173,9 @@ func (f *Feeder) WaitSettled() error {
 		case <-im.reading.Done():
 			return im.whyStopped()
 		}
+	}
+	if im.stopping.Load() {
+		return im.whyStopped()
 	}
 	return nil
 }
