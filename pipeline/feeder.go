@@ -312,7 +312,7 @@ func (f *Feeder) handOver(m int) error {
 		return nil
 	}
 	f.im.memory.hold(&b.held, b.size())
-	err := f.im.limit(len(b.buf), len(b.cmds))
+	err := f.im.limit(len(b.buf), len(b.cmds), f.peers)
 	b.given = time.Now()
 	b.lane.queue.put(b)
 	f.publish()
