@@ -141,15 +141,24 @@ func (f *Feeder) failed(err error) error {
 // KeysRead returns how many keys of the present source f has met.
 func (f *Feeder) KeysRead() int64 { return f.met }
 
-// mark notes how far the dump has been read.
+// mark notes how far the dump has been read. What has waited for a batch to become full
+// while as many bytes were read as the budget has is handed over, so that marks follow: a
+// master may be given few keys, or none but one.
 func (f *Feeder) mark(sc *rdbparse.Scanner) {
-	im := f.im
+	im, at := f.im, sc.Entry().Offset
 	if !im.opts.Marks {
 		f.nextMark = none
 		return
 	}
 	im.marks.pass(sc, f.before+f.met)
 	f.nextMark = im.marks.next
+	if at < im.marks.look {
+		return
+	}
+	im.marks.look = at + im.opts.Memory
+	if im.unsettled() < at-im.opts.Memory {
+		f.Flush()
+	}
 }
 
 // SkipTo makes f leave out all keys of the next source that stand before m: an

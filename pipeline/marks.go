@@ -25,7 +25,9 @@ type marks struct {
 	passed  []Mark
 	settled Mark
 	known   bool
-	next    int64 // of the Feeder: offset of the entry behind which to mark
+	// Of the Feeder: offsets of the entries behind which it marks next, and looks next
+	// what waits.
+	next, look int64
 	// hold is the offset of a key that stopped the import: nothing beyond it
 	// counts as settled.
 	hold atomic.Int64
@@ -104,6 +106,6 @@ func (m *marks) startMarks(from Mark, known bool) {
 	defer m.mu.Unlock()
 	m.passed = m.passed[:0]
 	m.settled, m.known = from, known
-	m.next = from.Offset + markEvery
+	m.next, m.look = from.Offset+markEvery, from.Offset
 	m.hold.Store(none)
 }

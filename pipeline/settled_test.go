@@ -245,6 +245,43 @@ func TestSettledChunks(t *testing.T) {
 	}
 }
 
+// TestMarksFollow expects the marks of a dump to follow what is read of it where one
+// master is given a single key, at the start, so that its batch is never full.
+func TestMarksFollow(t *testing.T) {
+	var buf bytes.Buffer
+	w := dataset.NewWriter(&buf, "REDIS0009")
+	w.Key(dataset.TypeString, []byte("{b}"), dataset.AppendString(nil, []byte("x"))) // slot 3300
+	for i := range 100_000 {
+		w.Key(dataset.TypeString, fmt.Appendf(nil, "{a}%d", i), dataset.AppendRawString(nil, make([]byte, 80))) // slot 15495
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const memory = 1 << 20
+	for _, n := range []int{-1, 1, 4} {
+		im, end := newSink(3, Options{Marks: true, Encoders: n, Memory: memory})
+		f := im.NewFeeder()
+		r, given, looked := bytes.NewReader(buf.Bytes()), 0, false
+		err := f.Feed(rdbparse.NewScanner(readerFunc(func(p []byte) (int, error) {
+			if r.Len() < 64<<10 && !looked {
+				looked = true
+				waitUntil(t, func() bool {
+					m, ok := im.Settled()
+					return ok && m.Offset > int64(given)-4*memory
+				})
+			}
+			n, err := r.Read(p[:min(len(p), 16<<10)])
+			given += n
+			return n, err
+		}), rdbparse.Options{}))
+		if err != nil || !looked {
+			t.Errorf("%d encoders: %v", n, err)
+		}
+		im.drain()
+		end()
+	}
+}
+
 // TestWaitSettledFailed expects a source whose last key has stopped the import not to be
 // taken for one that is finished, though nothing of it is in flight any more.
 func TestWaitSettledFailed(t *testing.T) {
