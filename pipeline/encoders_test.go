@@ -105,6 +105,9 @@ func (ft feedTest) feed(t *testing.T, encoders int, dump []byte) (fed, error) {
 	if sum := res.Counts[0] + res.Counts[1] + res.Counts[2] + res.Counts[3]; sum != res.Read {
 		t.Errorf("%d keys read, and %d counted: %+v", res.Read, sum, res.Counts)
 	}
+	if res.Met != res.Read {
+		t.Errorf("%d keys met, %d read", res.Met, res.Read)
+	}
 	return res, err
 }
 

@@ -226,8 +226,7 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	f.counts.read++
 	if f.source.changes(e) {
 		if err := f.changeDB(e); err != nil {
-			f.counts.read--
-			return err
+			return f.unread(err)
 		}
 	}
 	if f.source.leavesOut(e) {
