@@ -63,7 +63,7 @@ func (f *Feeder) big(e *rdbparse.Entry) error {
 func (f *Feeder) bring(e *rdbparse.Entry, v *rdbparse.BigValue) error {
 	im := f.im
 	f.value = v
-	if err := im.limit(0, 1); err != nil {
+	if err := im.limit(0, 1, f.peers); err != nil {
 		return f.unread(err)
 	}
 	if e.Meta != nil && !im.target.keyMeta {

@@ -19,16 +19,20 @@ import (
 // Whoever holds all chunks knows that nothing is being rendered, and may touch
 // the encoders' Feeders until it gives them back: see settle.
 //
+// Encoders overtake each other, so a Mark goes by what has not left its chunk, too. The
+// entries that one encoder is given stand in the dump one behind the other, and so do the
+// commands of each batch that it fills.
+//
 // One Feeder at a time has the encoders. Where several sources are read at once,
 // the others render for themselves, and fill the processors with that.
 type encoders struct {
 	im        *Importer
 	chunkSize int // bytes of keys and values in a chunk
-	chunks    int
+	chunks    []*chunk
 	taken     atomic.Bool // by a Feeder
 
 	each []*encoder
-	free chan *chunk
+	free chan *chunk // nil before they are used
 	full chan *chunk // made for each dump, and closed at its end
 	work sync.WaitGroup
 
@@ -57,6 +61,10 @@ type encoder struct {
 type chunk struct {
 	buf  []byte
 	keys []packed
+
+	// low is the offset in the dump of the first of them until all are in batches or
+	// settled, none if there is none. It is read by others.
+	low atomic.Int64
 }
 
 // packed is an Entry whose bytes stand in a chunk, behind those of the one before.
@@ -93,6 +101,10 @@ const (
 	leastProcessors = 4 // below which there are none
 	autoEncoders    = 4
 	mostEncoders    = 64
+	// A rate below these, in bytes and keys a second, one goroutine keeps, whatever
+	// the values and the processor.
+	leastRate     = 128 << 20
+	leastRateKeys = 500_000
 	// leastMasters is the number of masters below which there are none: a single
 	// goroutine renders 4 million common keys a second, 10 and more of small ones,
 	// more than that many masters take, and in all it needs the least time.
@@ -103,16 +115,16 @@ const (
 )
 
 // encoders returns how many goroutines are to render entries beside the one that
-// scans. There are none where entries must be sent in
-// order: with Marks, below which all has to be on its way, and where two keys of a
-// dump can be given one name, of which the last wins. And there are none where a
-// rate is kept, which one goroutine can do.
+// scans. There are none where entries must be sent in order, because two keys of a
+// dump can be given one name, of which the last wins.
 func (o Options) encoders(masters int) int {
 	switch {
-	case o.Marks || o.Rate > 0 || o.RateKeys > 0 || o.Databases.collide():
+	case o.Databases.collide():
 		return 0
 	case o.Encoders != 0:
 		return min(max(o.Encoders, 0), mostEncoders)
+	case o.Rate > 0 && o.Rate < leastRate || o.RateKeys > 0 && o.RateKeys < leastRateKeys:
+		return 0
 	}
 	procs := runtime.GOMAXPROCS(0)
 	if procs < leastProcessors || masters < leastMasters {
@@ -144,7 +156,13 @@ func newEncoders(im *Importer, n int) *encoders {
 	if n <= 0 || size < minChunk {
 		return nil
 	}
-	return &encoders{im: im, chunkSize: size, chunks: chunks, each: make([]*encoder, n)}
+	t := &encoders{im: im, chunkSize: size, each: make([]*encoder, n)}
+	for range chunks {
+		c := &chunk{}
+		c.low.Store(none)
+		t.chunks = append(t.chunks, c)
+	}
+	return t
 }
 
 // count returns how many encoders there are; t may be nil.
@@ -160,7 +178,19 @@ func (t *encoders) room() int64 {
 	if t == nil {
 		return 0
 	}
-	return int64(t.chunks) * int64(t.chunkSize+t.chunkSize/leastEntry*packedSize)
+	return int64(len(t.chunks)) * int64(t.chunkSize+t.chunkSize/leastEntry*packedSize)
+}
+
+// low returns the least offset of an entry that may still be in a chunk, none if there is
+// none; t may be nil.
+func (t *encoders) low() int64 {
+	low := int64(none)
+	if t != nil {
+		for _, c := range t.chunks {
+			low = min(low, c.low.Load())
+		}
+	}
+	return low
 }
 
 // begin gives the encoders to f for one dump. It returns nil if there are none, or
@@ -174,7 +204,7 @@ func (t *encoders) begin(f *Feeder) *encoders {
 	}
 	t.owner, t.failure = f, nil
 	t.failedAt.Store(none)
-	full := make(chan *chunk, t.chunks)
+	full := make(chan *chunk, len(t.chunks))
 	t.full = full
 	for _, w := range t.each {
 		w.f.origin = f
@@ -188,12 +218,13 @@ func (t *encoders) begin(f *Feeder) *encoders {
 	return t
 }
 
-// build makes chunks and Feeders.
+// build gives chunks their memory, and makes Feeders.
 func (t *encoders) build() {
-	t.free = make(chan *chunk, t.chunks)
-	t.idle = make([]*chunk, 0, t.chunks)
-	for range t.chunks {
-		t.free <- &chunk{buf: make([]byte, 0, t.chunkSize), keys: make([]packed, 0, t.chunkSize/leastEntry)}
+	t.free = make(chan *chunk, len(t.chunks))
+	t.idle = make([]*chunk, 0, len(t.chunks))
+	for _, c := range t.chunks {
+		c.buf, c.keys = make([]byte, 0, t.chunkSize), make([]packed, 0, t.chunkSize/leastEntry)
+		t.free <- c
 	}
 	t.im.memory.add(t.room())
 	for i := range t.each {
@@ -220,11 +251,7 @@ func (t *encoders) end(err error) error {
 func (t *encoders) settle() error {
 	if c := t.filling; c != nil {
 		t.filling = nil
-		if len(c.keys) > 0 {
-			t.full <- c
-		} else {
-			t.free <- c
-		}
+		t.full <- c
 	}
 	// It does not wait for ever: when the import stops, encoders wait for no batch.
 	for range t.chunks {
@@ -282,6 +309,7 @@ func (f *Feeder) share(e *rdbparse.Entry) error {
 			return t.settle()
 		}
 		c = <-t.free
+		c.low.Store(e.Offset) // before a mark behind e is passed
 		t.filling = c
 	}
 	f.met++
@@ -321,23 +349,26 @@ func (c *chunk) add(e *rdbparse.Entry) {
 }
 
 // encode renders the entries of c and empties it. When the import stops the rest
-// of them are left.
+// of them are left, and an import that goes on from a Mark must meet these again.
 func (w *encoder) encode(c *chunk) {
 	t, f, e := w.set, w.f, &w.entry
 	met, rest := f.met, c.buf
 	for i := range c.keys {
 		k := &c.keys[i]
 		if k.offset >= t.failedAt.Load() || t.im.stopping.Load() {
+			t.im.marks.keepBelow(k.offset)
 			break
 		}
 		rest = k.unpack(e, rest)
 		if err := f.key(e); err != nil {
+			t.im.marks.keepBelow(k.offset)
 			t.fail(k.offset, err)
 			break
 		}
 	}
 	w.left += int64(len(c.keys)) - (f.met - met)
 	c.empty()
+	c.low.Store(none)
 }
 
 // unpack makes e the entry that k was made of. Its bytes begin b; what follows

@@ -105,6 +105,9 @@ func (ft feedTest) feed(t *testing.T, encoders int, dump []byte) (fed, error) {
 	if sum := res.Counts[0] + res.Counts[1] + res.Counts[2] + res.Counts[3]; sum != res.Read {
 		t.Errorf("%d keys read, and %d counted: %+v", res.Read, sum, res.Counts)
 	}
+	if res.Met != res.Read {
+		t.Errorf("%d keys met, %d read", res.Met, res.Read)
+	}
 	return res, err
 }
 
@@ -409,9 +412,12 @@ func TestEncodersNumber(t *testing.T) {
 		{64, 3000, Options{Databases: everything}, 1},
 		{64, 50, Options{Databases: everything, Encoders: -1}, 0},
 		{1, 3, Options{Databases: everything, Encoders: 2}, 2},
-		{64, 50, Options{Databases: everything, Encoders: 2, Marks: true}, 0},
+		{64, 50, Options{Databases: everything, Marks: true}, 4},
 		{64, 50, Options{Databases: everything, RateKeys: 10}, 0},
-		{64, 50, Options{Databases: everything, Rate: 10}, 0},
+		{64, 50, Options{Databases: everything, RateKeys: leastRateKeys}, 4},
+		{64, 50, Options{Databases: everything, RateKeys: leastRateKeys, Rate: 10}, 0},
+		{64, 50, Options{Databases: everything, Rate: leastRate}, 4},
+		{64, 50, Options{Databases: everything, Rate: 10, Encoders: 2}, 2},
 		{64, 50, Options{Databases: Databases{Only: AllDatabases, Merge: true}}, 0},
 		{64, 50, Options{Databases: Databases{Only: 2, Merge: true}}, 4},
 		{64, 50, Options{Databases: Databases{Only: AllDatabases, Merge: true, Prefix: "db%d:"}}, 4},

@@ -141,15 +141,24 @@ func (f *Feeder) failed(err error) error {
 // KeysRead returns how many keys of the present source f has met.
 func (f *Feeder) KeysRead() int64 { return f.met }
 
-// mark notes how far the dump has been read.
+// mark notes how far the dump has been read. What has waited for a batch to become full
+// while as many bytes were read as the budget has is handed over, so that marks follow: a
+// master may be given few keys, or none but one.
 func (f *Feeder) mark(sc *rdbparse.Scanner) {
-	im := f.im
+	im, at := f.im, sc.Entry().Offset
 	if !im.opts.Marks {
 		f.nextMark = none
 		return
 	}
 	im.marks.pass(sc, f.before+f.met)
 	f.nextMark = im.marks.next
+	if at < im.marks.look {
+		return
+	}
+	im.marks.look = at + im.opts.Memory
+	if im.unsettled() < at-im.opts.Memory {
+		f.Flush()
+	}
 }
 
 // SkipTo makes f leave out all keys of the next source that stand before m: an
@@ -160,7 +169,8 @@ func (f *Feeder) SkipTo(m Mark) {
 	f.nextMark = f.im.marks.next
 }
 
-// WaitSettled returns when all that f was given is settled, or the import stops.
+// WaitSettled returns when all that f was given is settled. The error is the one for
+// which the import stops: a key that is settled may be why, and is then to be met again.
 func (f *Feeder) WaitSettled() error {
 	f.Flush()
 	im := f.im
@@ -172,6 +182,9 @@ func (f *Feeder) WaitSettled() error {
 		case <-im.reading.Done():
 			return im.whyStopped()
 		}
+	}
+	if im.stopping.Load() {
+		return im.whyStopped()
 	}
 	return nil
 }
@@ -213,8 +226,7 @@ func (f *Feeder) key(e *rdbparse.Entry) error {
 	f.counts.read++
 	if f.source.changes(e) {
 		if err := f.changeDB(e); err != nil {
-			f.counts.read--
-			return err
+			return f.unread(err)
 		}
 	}
 	if f.source.leavesOut(e) {
@@ -308,7 +320,7 @@ func (f *Feeder) handOver(m int) error {
 		return nil
 	}
 	f.im.memory.hold(&b.held, b.size())
-	err := f.im.limit(len(b.buf), len(b.cmds))
+	err := f.im.limit(len(b.buf), len(b.cmds), f.peers)
 	b.given = time.Now()
 	b.lane.queue.put(b)
 	f.publish()

@@ -54,6 +54,7 @@ type Importer struct {
 
 	wait                []byte        // the command WAIT, nil if not wanted
 	bytesRate, keysRate *rate.Limiter // nil without a bound
+	limiting            sync.Mutex    // has it who waits for them
 	paces               map[string]*pace
 	evictedBefore       map[string]evictCount // by address
 	fullOnce            sync.Once

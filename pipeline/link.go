@@ -153,7 +153,7 @@ func (k *link) write() error {
 		if im.stopping.Load() {
 			return im.whyStopped()
 		}
-		if err := im.limit(len(k.buf), 0); err != nil {
+		if err := im.limit(len(k.buf), 0, k.peers); err != nil {
 			return err
 		}
 	}

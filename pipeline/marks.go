@@ -25,7 +25,9 @@ type marks struct {
 	passed  []Mark
 	settled Mark
 	known   bool
-	next    int64 // of the Feeder: offset of the entry behind which to mark
+	// Of the Feeder: offsets of the entries behind which it marks next, and looks next
+	// what waits.
+	next, look int64
 	// hold is the offset of a key that stopped the import: nothing beyond it
 	// counts as settled.
 	hold atomic.Int64
@@ -62,14 +64,10 @@ func (im *Importer) Settled() (Mark, bool) {
 	m := &im.marks
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// The places were passed before the lows are read, so each command that
-	// stands before one of them is in a batch whose low is seen, and each large value
-	// is with a carrier.
-	low := im.carriers.low()
-	for _, b := range im.allBatches() {
-		low = min(low, b.low.Load())
-	}
-	// And whatever gives up a low because its key stopped the import holds first.
+	// The places were passed before the lows are read, so whatever stands before one of
+	// them and is not settled is seen. And whatever gives up a low because its key
+	// stopped the import holds first.
+	low := im.unsettled()
 	low = min(low, m.hold.Load())
 	n := 0
 	for n < len(m.passed) && m.passed[n].Offset <= low {
@@ -80,6 +78,18 @@ func (im *Importer) Settled() (Mark, bool) {
 		m.passed = append(m.passed[:0], m.passed[n:]...)
 	}
 	return m.settled, m.known
+}
+
+// unsettled returns the least offset of a key that a Feeder has met and that is not
+// settled, none if there is none. A key that goes from a chunk to a batch has the low of
+// the chunk until it has that of the batch: so chunks are looked at first, and then which
+// batches there are.
+func (im *Importer) unsettled() int64 {
+	low := min(im.carriers.low(), im.encoders.low())
+	for _, b := range im.allBatches() {
+		low = min(low, b.low.Load())
+	}
+	return low
 }
 
 // allBatches returns every batch there is.
@@ -96,6 +106,6 @@ func (m *marks) startMarks(from Mark, known bool) {
 	defer m.mu.Unlock()
 	m.passed = m.passed[:0]
 	m.settled, m.known = from, known
-	m.next = from.Offset + markEvery
+	m.next, m.look = from.Offset+markEvery, from.Offset
 	m.hold.Store(none)
 }

@@ -62,9 +62,9 @@ type Options struct {
 	// one name.
 	Lanes int
 	// Encoders is the number of goroutines that render commands beside the one that
-	// scans the dump: 0 is what fits the processors and the masters, none where these
-	// are few; -1 is none. Where the order of keys counts, or a rate is kept, there
-	// are none in any case.
+	// scans the dump: 0 is what fits the processors, the masters and the rate, none
+	// where these are few or low; -1 is none. Where the order of keys counts there are
+	// none in any case.
 	Encoders int
 	// RetryTimeout is how long a master may go without one accepted reply
 	// before the import stops; 0 is DefaultRetryTimeout.

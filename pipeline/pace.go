@@ -30,24 +30,30 @@ func (im *Importer) setRates() {
 func atOnce(perSecond int64) int64 { return max(1, perSecond/10) }
 
 // setFull sets how much a batch takes before it is handed over: all that it has room for,
-// unless there is a rate. Then what is in the batches of all masters may be sent at a time.
+// unless there is a rate. Then what is in the batches of all masters may be sent at a time,
+// those of all encoders together.
 func (im *Importer) setFull(masters int) {
+	filled := int64(max(1, masters) * max(1, im.encoders.count()))
 	share := func(perSecond int64) int {
 		if perSecond <= 0 {
 			return math.MaxInt
 		}
-		return int(max(1, atOnce(perSecond)/int64(max(1, masters))))
+		return int(max(1, atOnce(perSecond)/filled))
 	}
 	im.fullBytes, im.fullKeys = min(im.batchSize, share(im.opts.Rate)), share(im.opts.RateKeys)
 }
 
-// limit waits until a batch of so many bytes and keys may be sent.
-func (im *Importer) limit(bytes, keys int) error {
+// limit waits until a batch of so many bytes and keys may be sent. One waits at a time:
+// if several that are larger than may go at a time had theirs by turns, all of them would
+// go at once in the end. Those who wait together are peers, if more than one.
+func (im *Importer) limit(bytes, keys, peers int) error {
 	if im.bytesRate == nil && im.keysRate == nil {
 		return nil
 	}
 	from := time.Now()
-	defer func() { im.stats.limited.Add(int64(time.Since(from))) }()
+	defer func() { im.stats.limited.Add(int64(time.Since(from)) / int64(max(peers, 1))) }()
+	im.limiting.Lock()
+	defer im.limiting.Unlock()
 	for _, l := range []struct {
 		limiter *rate.Limiter
 		n       int
