@@ -2,26 +2,29 @@ package pipeline
 
 import (
 	"fmt"
+	"strconv"
 
+	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/rdbparse/element"
 )
 
 // streamCompare is what a comparison knows of a stream.
 type streamCompare struct {
-	groups  map[string]groupInfo // on the target, those not met yet
-	grouped bool                 // there is a group
-	group   []byte               // its name, which may be empty
+	groups  listing
+	grouped bool   // there is a group
+	group   []byte // its name, which may be empty
 	info    groupInfo
 	pending int64 // entries pending in the group, in the dump
 
-	consumer []byte
-	asked    []pendingAsked
-}
+	consumers listing
+	consumer  []byte
+	returned  bool // the group has entries that a consumer has given back
+	adopts    bool // it has the consumer that such entries go to
 
-// A groupInfo is what the target says of a group.
-type groupInfo struct {
-	last    string
-	pending int64
+	deleted   element.ID // the greatest that the target knows of, where the dump knows none
+	explained bool       // a group of the dump waits for that one, or there is none
+
+	asked []pendingAsked
 }
 
 // A pendingAsked is a pending entry that the target is asked about: as the group
@@ -32,38 +35,33 @@ type pendingAsked struct {
 	d     delivery
 }
 
-// mostGroups bounds what a target may say of its groups.
-const mostGroups = 1 << 20
-
 // streamPart compares what stands behind the entries of a stream.
 func (c *rangeCompare) streamPart(el *element.Element) (differs string, err error) {
 	s := &c.stream
 	switch el.Kind {
 	case element.Stream:
-		return c.streamInfo(el.Info)
+		if differs, err = c.streamInfo(el.Info); err != nil || differs != "" {
+			return differs, err
+		}
+		return "", c.learn(&s.groups, nil, "GROUPS")
 	case element.Group:
 		if differs, err = c.groupEnd(); err != nil || differs != "" {
 			return differs, err
 		}
-		info, ok := s.groups[string(el.Key)]
-		if !ok {
-			return fmt.Sprintf("group %q is missing", short(el.Key)), nil
-		}
-		delete(s.groups, string(el.Key))
-		s.group, s.grouped, s.info, s.pending = append(s.group[:0], el.Key...), true, info, 0
-		if info.last != el.ID.String() {
-			return fmt.Sprintf("group %q was delivered up to %s, up to %v in the dump", short(el.Key), info.last, el.ID), nil
-		}
+		return c.beginGroup(el)
 	case element.Pending:
 		s.pending++
+		s.explained = s.explained || el.ID == s.deleted
 		return c.askPending(pendingAsked{id: el.ID, d: delivery{el.Time, el.Count}})
 	case element.Consumer:
 		if differs, err = c.flushPending(); err != nil || differs != "" {
 			return differs, err
 		}
-		s.consumer = append(s.consumer[:0], el.Key...)
+		return c.beginConsumer(el.Key)
 	case element.Owned:
 		return c.askPending(pendingAsked{id: el.ID, owned: true})
+	case element.Returned:
+		return c.givenBack(el.ID)
 	}
 	return "", nil
 }
@@ -73,27 +71,19 @@ func (c *rangeCompare) streamEnd() (differs string, err error) {
 	if differs, err = c.groupEnd(); err != nil || differs != "" {
 		return differs, err
 	}
-	for name := range c.stream.groups {
-		return fmt.Sprintf("group %q is not in the dump", short([]byte(name))), nil
+	if s := &c.stream; !s.explained {
+		return fmt.Sprintf("its greatest deleted id is %v, %v in the dump", s.deleted, element.ID{}), nil
 	}
-	return "", nil
+	return c.stream.groups.more("group", "the stream"), nil
 }
 
-func (c *rangeCompare) groupEnd() (differs string, err error) {
-	s := &c.stream
-	if !s.grouped {
-		return "", nil
-	}
-	if differs, err = c.flushPending(); err != nil || differs != "" {
-		return differs, err
-	}
-	if s.info.pending != s.pending {
-		return fmt.Sprintf("group %q waits for %s, for %d in the dump", short(s.group), counted(s.info.pending, "entry"), s.pending), nil
-	}
-	return "", nil
+// hasOffsets reports whether the dump has of a stream what came with Redis 7.0, and the
+// target can be given it.
+func (c *rangeCompare) hasOffsets() bool {
+	return c.e.Type.Type != rdbparse.TypeStreamListpacks && c.commands.streamIDs
 }
 
-// streamInfo compares the last id and learns of the groups.
+// streamInfo compares what the stream says of itself, as far as the target tells it.
 func (c *rangeCompare) streamInfo(info element.StreamInfo) (differs string, err error) {
 	c.word("XINFO")
 	c.word("STREAM")
@@ -102,51 +92,29 @@ func (c *rangeCompare) streamInfo(info element.StreamInfo) (differs string, err 
 	if err != nil {
 		return "", err
 	}
+	s, offsets := &c.stream, c.hasOffsets()
+	s.explained = true
 	err = c.pairs(rep.size/2, func(name string, rep reply) {
-		if name == "last-generated-id" && string(rep.text) != info.LastID.String() {
-			differs = fmt.Sprintf("its last id is %s, %v in the dump", rep.text, info.LastID)
+		what, have, want := "", string(rep.text), ""
+		switch {
+		case name == "last-generated-id":
+			what, want = "last id", info.LastID.String()
+		case !offsets:
+		case name == "recorded-first-entry-id" && info.Length > 0: // without an entry servers note one thing or the other
+			what, want = "first id", info.FirstID.String()
+		case name == "max-deleted-entry-id" && info.MaxDeletedID == element.ID{}:
+			s.deleted = parseID(have)
+			s.explained = s.deleted == element.ID{}
+		case name == "max-deleted-entry-id":
+			what, want = "greatest deleted id", info.MaxDeletedID.String()
+		case name == "entries-added":
+			what, want = "number of entries added", strconv.FormatUint(info.EntriesAdded, 10)
+		}
+		if have != want && what != "" && differs == "" {
+			differs = fmt.Sprintf("its %s is %s, %s in the dump", what, have, want)
 		}
 	})
-	if err != nil || differs != "" {
-		return differs, err
-	}
-	c.word("XINFO")
-	c.word("GROUPS")
-	c.bytes(c.key)
-	if rep, err = c.ask(); err != nil {
-		return "", err
-	}
-	if rep.size > mostGroups {
-		return "", fmt.Errorf("%w: %d groups", errProtocol, rep.size)
-	}
-	c.stream.groups = make(map[string]groupInfo)
-	for range rep.size {
-		one, err := c.next()
-		if err != nil {
-			return "", err
-		}
-		var name string
-		var g groupInfo
-		long := int64(0)
-		err = c.pairs(one.size/2, func(field string, rep reply) {
-			switch field {
-			case "name":
-				name, long = string(rep.text), rep.long
-			case "pending":
-				g.pending, _ = parseInt(rep.text)
-			case "last-delivered-id":
-				g.last = string(rep.text)
-			}
-		})
-		if err != nil {
-			return "", err
-		}
-		if long > 0 { // than that of any group that the dump can have
-			return fmt.Sprintf("a group whose name has %d bytes is not in the dump", long), nil
-		}
-		c.stream.groups[name] = g
-	}
-	return "", nil
+	return differs, err
 }
 
 // pairs reads n names with what belongs to each, and gives those to f that are

@@ -181,11 +181,12 @@ type commands struct {
 	streamIDs      bool   // ENTRIESREAD, ENTRIESADDED, MINID: Redis 7.0
 	createConsumer bool   // XGROUP CREATECONSUMER: Redis 6.2
 	manyAtOnce     bool   // SMISMEMBER, ZMSCORE: Redis 6.2
+	giveBack       bool   // XNACK: Redis 8.8
 }
 
 func commandsOf(s slotter.Server) commands {
 	at := level(s)
-	c := commands{unlink: "UNLINK", hset: "HSET", streamIDs: at >= 700, createConsumer: at >= 602, manyAtOnce: at >= 602}
+	c := commands{unlink: "UNLINK", hset: "HSET", streamIDs: at >= 700, createConsumer: at >= 602, manyAtOnce: at >= 602, giveBack: at >= 808}
 	if at < 400 {
 		c.unlink, c.hset = "DEL", "HMSET"
 	}

@@ -140,7 +140,7 @@ func (l *lane) readValue(r *replyReader, b *batch, payload []byte) (d dump, diff
 	case err != nil:
 		differs = err.Error()
 	case im.dumps.unpack(&d, want):
-		differs = differenceInMeaning(want, d.have, im.clock.now.Load())
+		differs = differenceInMeaning(want, d.have, im.clock.now.Load(), im.target.commands)
 	}
 	im.dumps.give(&d)
 	r.release()
@@ -188,8 +188,9 @@ func sameValue(value, have []byte) bool {
 
 // differenceInMeaning says what differs between a value of the dump and the
 // payload that the target gives, "" if both mean the same. Fields that had
-// expired at now, since the dump was made, are no difference.
-func differenceInMeaning(want element.Value, have []byte, now int64) string {
+// expired at now, since the dump was made, are no difference, nor is what a target with
+// these commands cannot be given.
+func differenceInMeaning(want element.Value, have []byte, now int64, can commands) string {
 	if len(have) < rdbparse.FooterSize+1 {
 		return errNoDump.Error()
 	}
@@ -197,9 +198,9 @@ func differenceInMeaning(want element.Value, have []byte, now int64) string {
 	if err != nil {
 		return err.Error()
 	}
-	// When consumers were last seen does not count: values that were written in pieces,
-	// by whichever run, cannot have it.
-	c := element.Comparer{Now: now, IgnoreConsumerTimes: true}
+	// The value may have been written in pieces, by whichever run, and in the encoding of
+	// the oldest master.
+	c := element.Comparer{Now: now, ByCommands: true, NoOffsets: !can.streamIDs}
 	d, err := c.Diff(want, h)
 	if err != nil {
 		return "cannot be compared: " + err.Error()

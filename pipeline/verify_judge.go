@@ -129,7 +129,7 @@ func (v *Verifier) valueDiffers(want element.Value, have []byte) string {
 	if what := kindsDiffer(want, have); what != "" {
 		return what
 	}
-	return differenceInMeaning(want, have, v.clock.now.Load())
+	return differenceInMeaning(want, have, v.clock.now.Load(), v.commands)
 }
 
 // kindsDiffer says so when one is a list and the other a set.
