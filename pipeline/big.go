@@ -329,13 +329,14 @@ func (b *bigValue) compare() (differs string, err error) {
 		b.k.abandon()
 		return differs, err
 	}
-	k.begin(im.target.ttlCommand, b.name)
-	have, err := k.number()
-	if err != nil {
-		return "", err
+	query := im.target.expiry
+	if !im.dialect.absolute {
+		query = timeLeft // the expiry is not that of a command
 	}
-	if im.target.ttlCommand != "PEXPIRETIME" && have >= 0 {
-		have += im.clock.now.Load()
+	have, err := c.expiresAt(query)
+	k.rests()
+	if err != nil {
+		return "", k.why(err)
 	}
 	want := int64(0)
 	if b.e.Expires {

@@ -33,6 +33,10 @@ type pendingAsked struct {
 	id    element.ID
 	owned bool
 	d     delivery
+
+	there bool  // on the target,
+	idle  int64 // where it waits so many ms,
+	count int64 // and was delivered so often
 }
 
 // streamPart compares what stands behind the entries of a stream.
@@ -151,12 +155,14 @@ func (c *rangeCompare) askPending(p pendingAsked) (differs string, err error) {
 	return "", nil
 }
 
-// flushPending asks the target about pending entries.
+// flushPending asks the target about pending entries. It says for how long they wait, so
+// it is asked for its time before and after.
 func (c *rangeCompare) flushPending() (differs string, err error) {
 	s := &c.stream
 	if len(s.asked) == 0 {
 		return "", nil
 	}
+	c.buf = append(c.buf, timeCommand...)
 	for _, p := range s.asked {
 		c.begin("XPENDING", c.key)
 		c.bytes(s.group)
@@ -168,16 +174,27 @@ func (c *rangeCompare) flushPending() (differs string, err error) {
 		}
 		c.end(0)
 	}
+	c.buf = append(c.buf, timeCommand...)
+	before := c.clock()
 	if err := c.send(); err != nil {
 		return "", err
 	}
-	for _, p := range s.asked {
-		d, err := c.pendingAnswer(p)
-		if err != nil {
+	from, err := readTime(c.replies, func() int64 { return before })
+	if err != nil {
+		return "", err
+	}
+	for i := range s.asked {
+		if err := c.pendingAnswer(&s.asked[i]); err != nil {
 			return "", err
 		}
+	}
+	to, err := readTime(c.replies, c.clock)
+	if err != nil {
+		return "", err
+	}
+	for i := range s.asked {
 		if differs == "" {
-			differs = d
+			differs = c.pendingDiffers(&s.asked[i], from, to)
 		}
 	}
 	s.asked = s.asked[:0]
@@ -186,42 +203,43 @@ func (c *rangeCompare) flushPending() (differs string, err error) {
 
 // pendingAnswer reads the answer about one pending entry: its id, its consumer,
 // for how long it waits, and how often it was delivered.
-func (c *rangeCompare) pendingAnswer(p pendingAsked) (differs string, err error) {
-	s := &c.stream
+func (c *rangeCompare) pendingAnswer(p *pendingAsked) error {
 	rep, err := c.next()
-	if err != nil {
-		return "", err
-	}
-	if rep.size == 0 {
-		if p.owned {
-			return fmt.Sprintf("consumer %q of group %q does not hold entry %v", short(s.consumer), short(s.group), p.id), nil
-		}
-		return fmt.Sprintf("group %q does not wait for entry %v", short(s.group), p.id), nil
+	if p.there = rep.size > 0; err != nil || !p.there {
+		return err
 	}
 	if err := c.array(4); err != nil {
-		return "", err
+		return err
 	}
-	var idle, count int64
 	for i := range 4 {
 		if rep, err = c.next(); err != nil {
-			return "", err
+			return err
 		}
 		switch i {
 		case 2:
-			idle, _ = parseInt(rep.text)
+			p.idle, _ = parseInt(rep.text)
 		case 3:
-			count, _ = parseInt(rep.text)
+			p.count, _ = parseInt(rep.text)
 		}
 	}
-	if p.owned {
-		return "", nil
-	}
-	late := c.clock() - idle - p.d.time
+	return nil
+}
+
+// pendingDiffers judges a pending entry that the target was asked about between two
+// times of its clock.
+func (c *rangeCompare) pendingDiffers(p *pendingAsked, from, to int64) string {
+	s := &c.stream
 	switch {
-	case uint64(count) != p.d.count:
-		return fmt.Sprintf("entry %v was delivered %s in group %q, %s in the dump", p.id, counted(count, "time"), short(s.group), counted(int64(p.d.count), "time")), nil
-	case p.d.time > 0 && p.d.time <= c.now && (late > ttlTolerance || late < -ttlTolerance):
-		return fmt.Sprintf("entry %v was delivered at another time in group %q", p.id, short(s.group)), nil
+	case !p.there && p.owned:
+		return fmt.Sprintf("consumer %q of group %q does not hold entry %v", short(s.consumer), short(s.group), p.id)
+	case !p.there:
+		return fmt.Sprintf("group %q does not wait for entry %v", short(s.group), p.id)
+	case p.owned:
+		return ""
+	case uint64(p.count) != p.d.count:
+		return fmt.Sprintf("entry %v was delivered %s in group %q, %s in the dump", p.id, counted(p.count, "time"), short(s.group), counted(int64(p.d.count), "time"))
+	case p.d.time > 0 && p.d.time <= c.now && (from-p.idle > p.d.time+ttlTolerance || to-p.idle < p.d.time-ttlTolerance):
+		return fmt.Sprintf("entry %v was delivered at another time in group %q", p.id, short(s.group))
 	}
-	return "", nil
+	return ""
 }

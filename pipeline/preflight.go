@@ -22,8 +22,8 @@ type target struct {
 	db         uint32         // to write to, where the dump does not say
 	several    bool           // each database of a dump has one of its own
 	functions  bool           // FUNCTION LOAD: Redis 7.0 and newer
-	ttlCommand string         // PEXPIRETIME or PTTL
-	maxCommand int            // bytes of the longest argument that all masters take
+	expiry     expiryQuery
+	maxCommand int // bytes of the longest argument that all masters take
 	version    element.ServerVersion
 	backs      element.BackLengths // that all masters expect, 0 if they do not agree
 	care       *care
@@ -157,9 +157,11 @@ func (im *Importer) setTarget(servers []slotter.Server) {
 	}
 	at := level(t.oldest)
 	t.functions = at >= 700 && t.oldest.Family != slotter.Dragonfly
-	t.ttlCommand = "PTTL"
-	if at >= 700 {
-		t.ttlCommand = "PEXPIRETIME"
+	switch t.expiry = timeLeft; {
+	case at >= 700:
+		t.expiry = expiryQuery{command: "PEXPIRETIME"}
+	case at < 500:
+		t.expiry.timed = false // RESTORE takes the time that is left
 	}
 	t.version, t.backs = serverVersion(t.oldest), commonBackLengths(servers)
 	t.care = makeCare(t.version, im.opts.AllowModules)
