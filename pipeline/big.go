@@ -111,7 +111,7 @@ func (b *bigValue) bring() error {
 		if !again {
 			return err
 		}
-		if err := b.rest(try); err != nil {
+		if err := b.im.pause(try); err != nil {
 			return b.f.unread(err)
 		}
 	}
@@ -136,16 +136,16 @@ func (b *bigValue) holdMore() error {
 	}
 }
 
-// rest waits before the next attempt.
-func (b *bigValue) rest(try int) error {
+// pause waits before the next attempt at what came to nothing.
+func (im *Importer) pause(try int) error {
 	pause := min(firstPause<<min(try, 10), longPause)
-	b.im.stats.retries.Add(1)
-	b.im.wantMap()
+	im.stats.retries.Add(1)
+	im.wantMap()
 	select {
 	case <-time.After(pause/2 + rand.N(pause)):
 		return nil
-	case <-b.im.reading.Done():
-		return b.im.whyStopped()
+	case <-im.reading.Done():
+		return im.whyStopped()
 	}
 }
 
