@@ -104,7 +104,7 @@ func (f *verifyFlags) verifySettings(fs *pflag.FlagSet, args []string, s *stream
 	if err := f.output.validate(fs); err != nil {
 		return nil, err
 	}
-	f.memory.fit(fs.Lookup("memory"), s.mayUse, verifyMemory, s.con.warn)
+	f.memory.fit(fs.Lookup("memory"), s.mayUse, 0, verifyMemory, s.con.warn)
 	if err := f.pipeline(fs, &set.settings); err != nil {
 		return nil, err
 	}
