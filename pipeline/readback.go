@@ -186,8 +186,8 @@ func sameValue(value, have []byte) bool {
 }
 
 // differenceInMeaning says what differs between a value of the dump and the
-// payload that the target gives, "" if both mean the same. Fields that had
-// expired at now, since the dump was made, are no difference, nor is what a target with
+// payload that the target gives, "" if both mean the same. Fields that may have
+// expired by now, since the dump was made, are no difference, nor is what a target with
 // these commands cannot be given.
 func differenceInMeaning(want element.Value, have []byte, now int64, can commands) string {
 	if len(have) < rdbparse.FooterSize+1 {
@@ -199,7 +199,7 @@ func differenceInMeaning(want element.Value, have []byte, now int64, can command
 	}
 	// The value may have been written in pieces, by whichever run, and in the encoding of
 	// the oldest master.
-	c := element.Comparer{Now: now, ByCommands: true, NoOffsets: !can.streamIDs}
+	c := element.Comparer{Now: now + clockSlack, ByCommands: true, NoOffsets: !can.streamIDs}
 	d, err := c.Diff(want, h)
 	if err != nil {
 		return "cannot be compared: " + err.Error()

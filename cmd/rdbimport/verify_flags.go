@@ -19,9 +19,9 @@ Values are the same if they mean the same, whatever their encoding: sets and
 hashes have no order, lists have one, scores count to the last bit, streams with
 their groups and pending entries, hashes with the expiry of their fields. So one
 that was converted for an older server is the same, and a hash that lost the
-expiry of its fields (--drop-field-ttl) is not. Values of more than 4 MiB (1/16
-of --memory if that is less) are compared by ranges, and take no memory; of a
-stream's consumers then only what they hold.
+expiry of its fields (--drop-field-ttl) is not. When a stream's consumers were
+seen and active does not count. Values of more than 4 MiB (1/16 of --memory if
+that is less) are compared by ranges, and take no memory.
 
 A key that has expired meanwhile is no difference. One that is on the target and
 not in the dump is: DBSIZE of all masters less the keys found, or, with --extra,
