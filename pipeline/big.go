@@ -110,7 +110,7 @@ func (b *bigValue) bring() error {
 		if !again {
 			return err
 		}
-		if err := b.rest(try); err != nil {
+		if err := b.im.pause(try); err != nil {
 			return b.f.unread(err)
 		}
 	}
@@ -135,16 +135,16 @@ func (b *bigValue) holdMore() error {
 	}
 }
 
-// rest waits before the next attempt.
-func (b *bigValue) rest(try int) error {
+// pause waits before the next attempt at what came to nothing.
+func (im *Importer) pause(try int) error {
 	pause := min(firstPause<<min(try, 10), longPause)
-	b.im.stats.retries.Add(1)
-	b.im.wantMap()
+	im.stats.retries.Add(1)
+	im.wantMap()
 	select {
 	case <-time.After(pause/2 + rand.N(pause)):
 		return nil
-	case <-b.im.reading.Done():
-		return b.im.whyStopped()
+	case <-im.reading.Done():
+		return im.whyStopped()
 	}
 }
 
@@ -328,13 +328,14 @@ func (b *bigValue) compare() (differs string, err error) {
 		b.k.abandon()
 		return differs, err
 	}
-	k.begin(im.target.ttlCommand, b.name)
-	have, err := k.number()
-	if err != nil {
-		return "", err
+	query := im.target.expiry
+	if !im.dialect.absolute {
+		query = timeLeft // the expiry is not that of a command
 	}
-	if im.target.ttlCommand != "PEXPIRETIME" && have >= 0 {
-		have += im.clock.now.Load()
+	have, err := c.expiresAt(query)
+	k.rests()
+	if err != nil {
+		return "", k.why(err)
 	}
 	want := int64(0)
 	if b.e.Expires {

@@ -68,7 +68,7 @@ func (c *rangeCompare) wholeHeld(raw, n int64) (differs string, err error) {
 		return err.Error(), nil
 	}
 	v.Fields = c.e.Fields
-	return differenceInMeaning(v, have, c.now), nil
+	return differenceInMeaning(v, have, c.now, c.commands), nil
 }
 
 // wholeStreamed compares a value with a reply of n bytes, of which neither is

@@ -120,7 +120,7 @@ func (b *bigValue) judgeReply(err *replyError) (again bool, _ error) {
 			im.warnFull(err.addr)
 			return true, nil
 		}
-		return false, b.f.unread(im.full(err.addr, b.name))
+		return false, b.f.unread(im.full(err.addr, fmt.Sprintf("key %q", b.name)))
 	case actStopAuth:
 		return false, b.f.unread(fmt.Errorf("%w: %w", slotter.ErrAuth, err))
 	}

@@ -72,6 +72,7 @@ func TestVerifyBigCircle(t *testing.T) {
 
 // bigAlterations are the ways in which one part of a large value can differ.
 func bigAlterations(s matrixServer) []alteration {
+	different := pipeline.Different
 	fields := func(s matrixServer) bool { return hasFieldExpiry(s.version) }
 	members := repeated("SADD", 3000, func(i int) []any { return []any{fmt.Sprint("member", i)} })
 	scored := repeated("ZADD", 3000, func(i int) []any { return []any{float64(i) / 3, fmt.Sprint("member", i)} })
@@ -81,10 +82,19 @@ func bigAlterations(s matrixServer) []alteration {
 	for i := range 300 {
 		stream = append(stream, cmd("XADD", fmt.Sprintf("%d-1", i+1), "field", fmt.Sprint("value", i)))
 	}
-	stream = append(stream, cmd("XGROUP CREATE", "g", "0"), cmd("XGROUP CREATE", "h", "5-1"), cmd("XREADGROUP GROUP g ann COUNT 200 STREAMS", ">"))
+	stream = append(stream, cmd("XGROUP CREATE", "g", "0"), cmd("XGROUP CREATE", "h", "5-1"), cmd("XREADGROUP GROUP g ann COUNT 200 STREAMS", ">"),
+		cmd("XREADGROUP GROUP g idle STREAMS", "0"))
+	offsets := func(s matrixServer) bool { return hasFunctions(s.version) }
+	counted := func(key, what string, done []any) alteration {
+		return alteration{key: key, made: stream, done: cmds(done), kind: different, what: what, needs: offsets}
+	}
+	groups, consumers := stream[:300:300], append(stream[:300:300], cmd("XGROUP CREATE", "g", "0"))
+	for i := range 600 { // more than are asked about at a time
+		groups = append(groups, cmd("XGROUP CREATE", fmt.Sprint("group", i), "0"))
+		consumers = append(consumers, cmd(fmt.Sprintf("XREADGROUP GROUP g consumer%d STREAMS", i), "0"))
+	}
 	text := cmds(cmd("SET", noise(1, 300_000)))
 	long := cmds(cmd("HSET", "short", "x", "long", noise(2, 300_000)))
-	different := pipeline.Different
 	one := func(key string, made [][]any, what string, done ...[]any) alteration {
 		return alteration{key: key, made: made, done: done, kind: different, what: what}
 	}
@@ -111,6 +121,18 @@ func bigAlterations(s matrixServer) []alteration {
 		one("stream:owner", stream, "entry 100-1", cmd("XCLAIM", "g", "bob", 0, "100-1", "JUSTID")),
 		one("stream:group", stream, `"h" is missing`, cmd("XGROUP DESTROY", "h")),
 		one("stream:group more", stream, "is not in the dump", cmd("XGROUP CREATE", "i", "0")),
+		one("stream:consumer", stream, `consumer "idle" of group "g" is missing`, cmd("XGROUP DELCONSUMER", "g", "idle"), cmd("XREADGROUP GROUP g other STREAMS", "0")),
+		one("stream:consumer more", stream, `consumer "other" of group "g" is not in the dump`, cmd("XREADGROUP GROUP g other STREAMS", "0")),
+		one("stream:consumers", stream, `group "h" has 1 consumer, 0 in the dump`, cmd("XREADGROUP GROUP h other STREAMS", "0")),
+		one("groups:less", groups, `group "group77" is missing`, cmd("XGROUP DESTROY", "group77"), cmd("XGROUP CREATE", "other", "0")),
+		one("groups:more", groups, "the stream has 601 groups, 600 in the dump", cmd("XGROUP CREATE", "other", "0")),
+		one("groups:delivered", groups, `group "group599" was delivered up to`, cmd("XGROUP SETID", "group599", "250-1")),
+		one("consumers:less", consumers, `consumer "consumer599" of group "g" is missing`, cmd("XGROUP DELCONSUMER", "g", "consumer599"), cmd("XREADGROUP GROUP g other STREAMS", "0")),
+		one("consumers:more", consumers, `group "g" has 601 consumers, 600 in the dump`, cmd("XREADGROUP GROUP g other STREAMS", "0")),
+		counted("stream:added", "its number of entries added is 301, 300 in the dump", cmd("XSETID", "300-1", "ENTRIESADDED", 301)),
+		counted("stream:deleted", "its greatest deleted id is 7-7, 0-0 in the dump", cmd("XSETID", "300-1", "ENTRIESADDED", 300, "MAXDELETEDID", "7-7")),
+		counted("stream:read", `group "g" has read 17 entries, 200 in the dump`, cmd("XGROUP SETID", "g", "200-1", "ENTRIESREAD", 17)),
+		counted("stream:reads", `group "g" has read an unknown number of entries, 200 in the dump`, cmd("XGROUP SETID", "g", "200-1", "ENTRIESREAD", -1)),
 		one("type", cmds(table), "in the dump a hash", cmd("DEL"), cmd("SADD", "x")),
 		{key: "missing", made: cmds(scored), done: cmds(cmd("DEL")), kind: pipeline.Missing, what: "does not have it"},
 		{key: "expiry:none", made: cmds(scored, cmd("PEXPIREAT", future)), done: cmds(cmd("PERSIST")), kind: pipeline.ExpiryOff, what: "no expiry"},
@@ -123,6 +145,8 @@ func bigAlterations(s matrixServer) []alteration {
 
 		{key: "same:set", made: cmds(members), done: cmds(cmd("DEL"), members)},
 		{key: "same:string", made: text},
+		{key: "same:groups", made: groups},
+		{key: "same:consumers", made: consumers},
 		{key: "same:expiry", made: append(text[:1:1], cmd("PEXPIREAT", future)), done: cmds(cmd("PEXPIREAT", future+500))},
 	}
 	var can []alteration

@@ -5,11 +5,9 @@ import (
 	"context"
 	"crypto/sha1" //nolint:gosec // what the servers name scripts by
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/redis/go-redis/v9"
@@ -102,31 +100,6 @@ func (im *Importer) libraryRefused(at int64, reason string, name []byte) {
 	im.stats.refused(reason, name)
 	im.stats.librariesFailed.Add(1)
 	im.opts.Missed(at)
-}
-
-// everywhere has load called for every master, and reports whether all of them have
-// loaded what is called name, and stands at a place in the dump, by now. Why one has not is counted, once; a conflict is
-// returned.
-func (f *Feeder) everywhere(at int64, command string, name []byte, load func(ctx context.Context, addr string) error) (all bool, err error) {
-	im, m := f.im, f.im.slotMap.Load()
-	var failed atomic.Bool
-	err = m.EachMaster(im.ctx, func(ctx context.Context, i int) error {
-		err := load(ctx, m.Masters[i].Addr)
-		var conflict *ConflictError
-		switch {
-		case err == nil:
-			return nil
-		case errors.As(err, &conflict):
-			return err
-		case ctx.Err() != nil:
-			return ctx.Err() // the import ends, or another master has a conflict
-		}
-		if !failed.Swap(true) {
-			im.libraryRefused(at, command+": "+err.Error(), name)
-		}
-		return nil
-	})
-	return err == nil && !failed.Load(), err
 }
 
 // loadFunction loads a library on one master. One of that name with the same code is

@@ -103,3 +103,39 @@ func TestMixedVersions(t *testing.T) {
 		t.Errorf("%+v, %v", res, found)
 	}
 }
+
+// TestMixedOffsets imports streams of Redis 7.0 into a cluster in which not every master
+// knows what they have: those that do get no more than the others, and it is no difference.
+func TestMixedOffsets(t *testing.T) {
+	t.Parallel()
+	old, newer := matrixServerNamed(t, "redis-6.0"), matrixServerNamed(t, "redis-7.0")
+	lc := start(t, localcluster.Options{Binary: mixedBinary(t, old, newer)})
+	const streams = 30
+	dump := written(t, "REDIS0010", func(w *dataset.Writer) {
+		w.SelectDB(0)
+		for i := range streams {
+			s := manyEntries(20)
+			s.EntriesAdded, s.MaxDeletedID = 100, dataset.StreamID{Ms: 1001}
+			w.Key(dataset.TypeStream2, fmt.Appendf(nil, "stream:%d", i), dataset.AppendStream(nil, dataset.TypeStream2, s))
+		}
+	})
+	c := connect(t, lc.URL())
+	ways := map[string]pipeline.Options{"whole": all(pipeline.ConflictFail), "in pieces": pieces(pipeline.ConflictFail)}
+	for how, opts := range ways {
+		flush(t, lc)
+		if res, err := bigImports(t, c, dump, opts); err != nil || res.Restored != streams {
+			t.Errorf("%s: %v, %+v", how, err, res)
+		}
+		if _, found := verifies(t, c, dump, verifyOpts()); len(found) > 0 {
+			t.Errorf("%s, compared whole: %v", how, found)
+		}
+		if _, found := bigVerifies(t, c, dump, small); len(found) > 0 {
+			t.Errorf("%s, compared in parts: %v", how, found)
+		}
+		for way, opts := range ways {
+			if res, err := bigImports(t, c, dump, opts); err != nil || res.Existing != streams {
+				t.Errorf("%s, again %s: %v, %+v", how, way, err, res)
+			}
+		}
+	}
+}

@@ -251,16 +251,16 @@ func (im *Importer) waitsOnOOM() bool { return im.opts.WaitOnOOM && !im.stopping
 // ErrTargetFull says that a master has no memory left.
 var ErrTargetFull = errors.New("the target is out of memory")
 
-// full describes a master that is out of memory.
-func (im *Importer) full(addr string, key []byte) error {
+// full describes a master that is out of memory, at the key, or what else, in words.
+func (im *Importer) full(addr, at string) error {
 	ctx, cancel := context.WithTimeout(im.ctx, probeTimeout)
 	defer cancel()
 	info, err := im.cluster.Info(ctx, addr, "memory")
 	if err != nil {
-		return fmt.Errorf("%w: %s, at key %q", ErrTargetFull, addr, key)
+		return fmt.Errorf("%w: %s, at %s", ErrTargetFull, addr, at)
 	}
-	return fmt.Errorf("%w: %s uses %s of its maxmemory of %s, at key %q", ErrTargetFull, addr,
-		info["used_memory_human"], info["maxmemory_human"], key)
+	return fmt.Errorf("%w: %s uses %s of its maxmemory of %s, at %s", ErrTargetFull, addr,
+		info["used_memory_human"], info["maxmemory_human"], at)
 }
 
 // warnFull says once that the import waits for memory.

@@ -76,6 +76,7 @@ type Planner struct {
 	Asks   bool
 	asked  [][]askedKey // by master
 	latest *askedKey    // the key noted last, nil if nobody is asked about it
+	pieces bool         // that key would be written in pieces
 }
 
 // NewPlanner returns a Planner for t.
@@ -141,7 +142,7 @@ func (p *Planner) function(code []byte) {
 func (p *Planner) Key(sc *rdbparse.Scanner) (slot uint16, _ Fate, size int64) {
 	r, e := &p.result, sc.Entry()
 	v := sc.BigValue()
-	p.latest, p.feeder.value = nil, v
+	p.latest, p.pieces, p.feeder.value = nil, false, v
 	out, fate := p.decide(e, v)
 	if v != nil && v.Skip() != nil {
 		return 0, fate, 0 // the scanner has the same error
@@ -168,6 +169,9 @@ func (p *Planner) Key(sc *rdbparse.Scanner) (slot uint16, _ Fate, size int64) {
 	p.ask(e, slot, size, fate, change)
 	return slot, fate, size
 }
+
+// InPieces reports whether the key noted last would be written in pieces.
+func (p *Planner) InPieces() bool { return p.pieces }
 
 func (r *PlanResult) sum(f Fate) *Sum {
 	return [...]*Sum{&r.AsIs, &r.Converted, &r.Refused, &r.Expired, &r.Filtered, &r.Damaged}[f]

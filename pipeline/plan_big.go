@@ -42,7 +42,7 @@ func (p *Planner) decideBig(e *rdbparse.Entry, v *rdbparse.BigValue) (*rdbparse.
 		f.refuse(e, reason)
 		return nil, FateRefused
 	}
-	if pieces {
+	if p.pieces = pieces; pieces {
 		p.result.InPieces.add(e)
 	}
 	return e, FateAsIs

@@ -22,8 +22,8 @@ type target struct {
 	db         uint32         // to write to, where the dump does not say
 	several    bool           // each database of a dump has one of its own
 	functions  bool           // FUNCTION LOAD: Redis 7.0 and newer
-	ttlCommand string         // PEXPIRETIME or PTTL
-	maxCommand int            // bytes of the longest argument that all masters take
+	expiry     expiryQuery
+	maxCommand int // bytes of the longest argument that all masters take
 	version    element.ServerVersion
 	backs      element.BackLengths // that all masters expect, 0 if they do not agree
 	care       *care
@@ -157,9 +157,11 @@ func (im *Importer) setTarget(servers []slotter.Server) {
 	}
 	at := level(t.oldest)
 	t.functions = at >= 700 && t.oldest.Family != slotter.Dragonfly
-	t.ttlCommand = "PTTL"
-	if at >= 700 {
-		t.ttlCommand = "PEXPIRETIME"
+	switch t.expiry = timeLeft; {
+	case at >= 700:
+		t.expiry = expiryQuery{command: "PEXPIRETIME"}
+	case at < 500:
+		t.expiry.timed = false // RESTORE takes the time that is left
 	}
 	t.version, t.backs = serverVersion(t.oldest), commonBackLengths(servers)
 	t.care = makeCare(t.version, im.opts.AllowModules)
@@ -181,11 +183,12 @@ type commands struct {
 	streamIDs      bool   // ENTRIESREAD, ENTRIESADDED, MINID: Redis 7.0
 	createConsumer bool   // XGROUP CREATECONSUMER: Redis 6.2
 	manyAtOnce     bool   // SMISMEMBER, ZMSCORE: Redis 6.2
+	giveBack       bool   // XNACK: Redis 8.8
 }
 
 func commandsOf(s slotter.Server) commands {
 	at := level(s)
-	c := commands{unlink: "UNLINK", hset: "HSET", streamIDs: at >= 700, createConsumer: at >= 602, manyAtOnce: at >= 602}
+	c := commands{unlink: "UNLINK", hset: "HSET", streamIDs: at >= 700, createConsumer: at >= 602, manyAtOnce: at >= 602, giveBack: at >= 808}
 	if at < 400 {
 		c.unlink, c.hset = "DEL", "HMSET"
 	}

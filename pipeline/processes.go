@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 // whether it is still the same. It can be kept as JSON.
 type Process struct {
 	ID       string   `json:"id"`                 // of the node
+	Addr     string   `json:"addr,omitempty"`     // that it had, "" if not known
 	RunID    string   `json:"run_id"`             // of the process, "" if not known
 	History  string   `json:"history,omitempty"`  // of its data, "" if not known
 	Replicas []string `json:"replicas,omitempty"` // ids of the nodes that have been its replicas
@@ -29,7 +31,7 @@ func (im *Importer) Processes() []Process {
 	defer im.mu.Unlock()
 	all := make([]Process, 0, len(m.Masters))
 	for _, n := range m.Masters {
-		p := Process{ID: n.ID, RunID: im.runIDs[n.Addr], History: im.history[n.Addr], Keys: im.heldBy(n.Addr), Confirm: im.opts.WaitReplicas}
+		p := Process{ID: n.ID, Addr: n.Addr, RunID: im.runIDs[n.Addr], History: im.history[n.Addr], Keys: im.heldBy(n.Addr), Confirm: im.opts.WaitReplicas}
 		for pair := range im.replicas {
 			if pair[0] == n.ID {
 				p.Replicas = append(p.Replicas, pair[1])
@@ -87,7 +89,7 @@ func (im *Importer) lossOf(m *slotter.Map, p Process, empty, dead bool) Loss {
 		loss.Addr = m.Masters[at(p.Replicas[heir])].Addr
 		loss.Reason = "it has taken over since the checkpoint was written, and may not have had all of them"
 	case dead:
-		loss.Addr, loss.Reason = "node "+p.ID, "it has failed or is no node of the cluster any more, and others have its slots"
+		loss.Addr, loss.Reason = cmp.Or(p.Addr, "node "+p.ID), "it has failed or is no node of the cluster any more, and others have its slots"
 	}
 	return loss
 }

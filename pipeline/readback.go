@@ -2,9 +2,9 @@ package pipeline
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/rdbparse/element"
@@ -26,13 +26,14 @@ func (e *ConflictError) Error() string {
 
 // appendReadBack appends the commands that read back one key.
 func (t *target) appendReadBack(dst, key []byte, ask bool) []byte {
-	for _, word := range [...]string{"DUMP", t.ttlCommand} {
-		if ask {
-			dst = append(dst, asking...)
-		}
-		dst = appendCommand(dst, word, key)
+	if ask {
+		dst = append(dst, asking...)
 	}
-	return dst
+	dst = appendCommand(dst, "DUMP", key)
+	if ask {
+		dst = append(dst, asking...)
+	}
+	return t.expiry.append(dst, key)
 }
 
 // settleReadBack reads the values of the keys that were there already and
@@ -47,21 +48,14 @@ func (l *lane) settleReadBack(r *replyReader, b *batch, t *tally) error {
 		if err != nil {
 			return err
 		}
-		refused := d.refused
-		left, err := l.answer(r, b)
+		expires, refused, err := l.readExpiry(r, b)
 		if err != nil {
 			return err
 		}
-		if left.kind == '-' && refused == "" {
-			refused = string(left.text)
-		}
-		ttl, ok := parseInt(left.text)
-		switch {
+		switch refused = cmp.Or(d.refused, refused); {
 		case refused != "":
 			l.readBackRefused(b, at, refused)
-		case !ok || left.kind != ':':
-			return fmt.Errorf("%w: %q in answer to %s", errProtocol, left.text, l.im.target.ttlCommand)
-		case d.gone || ttl == -2: // it expired or was deleted meanwhile
+		case d.gone || expires == -2: // it expired or was deleted meanwhile
 		case d.long:
 			b.cmds[at].state = stateLong
 			b.cmds[at].setLane(l)
@@ -69,7 +63,7 @@ func (l *lane) settleReadBack(r *replyReader, b *batch, t *tally) error {
 		case differs != "":
 			l.readBack(b, at, want.key, differs, t)
 		default:
-			l.readBack(b, at, want.key, l.im.expiryDiffers(want.ttl, ttl), t)
+			l.readBack(b, at, want.key, expiryDiffers(want.ttl, expires, ttlTolerance), t)
 		}
 	}
 	b.narrow, b.unread = max(0, b.narrow-1), 0
@@ -117,9 +111,14 @@ func (l *lane) cannotReadBack(b *batch, i int, why string) {
 	l.im.fail(fmt.Errorf("key %q exists on %s and cannot be compared: %s", key, l.place.addr, why))
 }
 
-// answer reads the reply to one command of a read-back.
-func (l *lane) answer(r *replyReader, b *batch) (reply, error) {
-	return readAnswer(r, b.how == sendReadBackAsking)
+// readExpiry reads when a key expires: as the commands of the import say it.
+func (l *lane) readExpiry(r *replyReader, b *batch) (at int64, refused string, err error) {
+	if b.how == sendReadBackAsking {
+		if _, err := r.next(); err != nil {
+			return 0, "", err
+		}
+	}
+	return l.im.target.expiry.read(r, l.im.clock.now.Load)
 }
 
 // readValue reads the reply to DUMP, and says what differs between the value and the one
@@ -140,7 +139,7 @@ func (l *lane) readValue(r *replyReader, b *batch, payload []byte) (d dump, diff
 	case err != nil:
 		differs = err.Error()
 	case im.dumps.unpack(&d, want):
-		differs = differenceInMeaning(want, d.have, im.clock.now.Load())
+		differs = differenceInMeaning(want, d.have, im.clock.now.Load(), im.target.commands)
 	}
 	im.dumps.give(&d)
 	r.release()
@@ -187,9 +186,10 @@ func sameValue(value, have []byte) bool {
 }
 
 // differenceInMeaning says what differs between a value of the dump and the
-// payload that the target gives, "" if both mean the same. Fields that had
-// expired at now, since the dump was made, are no difference.
-func differenceInMeaning(want element.Value, have []byte, now int64) string {
+// payload that the target gives, "" if both mean the same. Fields that may have
+// expired by now, since the dump was made, are no difference, nor is what a target with
+// these commands cannot be given.
+func differenceInMeaning(want element.Value, have []byte, now int64, can commands) string {
 	if len(have) < rdbparse.FooterSize+1 {
 		return errNoDump.Error()
 	}
@@ -197,9 +197,9 @@ func differenceInMeaning(want element.Value, have []byte, now int64) string {
 	if err != nil {
 		return err.Error()
 	}
-	// When consumers were last seen does not count: values that were written in pieces,
-	// by whichever run, cannot have it.
-	c := element.Comparer{Now: now, IgnoreConsumerTimes: true}
+	// The value may have been written in pieces, by whichever run, and in the encoding of
+	// the oldest master.
+	c := element.Comparer{Now: now + clockSlack, ByCommands: true, NoOffsets: !can.streamIDs}
 	d, err := c.Diff(want, h)
 	if err != nil {
 		return "cannot be compared: " + err.Error()
@@ -209,38 +209,3 @@ func differenceInMeaning(want element.Value, have []byte, now int64) string {
 	}
 	return d.String()
 }
-
-// expiryDiffers says what differs between the expiry of a command and that of
-// the key, "" if nothing does. Both are as the target gives and takes them: ms
-// since the epoch, or ms from now, 0 and -1 for none.
-func (im *Importer) expiryDiffers(want, have int64) string {
-	if im.target.ttlCommand != "PEXPIRETIME" && im.dialect.absolute && have >= 0 {
-		have += im.clock.now.Load()
-	}
-	return expiryDiffers(want, have, ttlTolerance)
-}
-
-// expiryDiffers compares two expiries in the same terms, want with 0 for none and
-// have with -1.
-func expiryDiffers(want, have, tolerance int64) string {
-	switch {
-	case want == 0 && have == -1:
-		return ""
-	case want == 0:
-		return "it has an expiry, and none in the dump"
-	case have == -1:
-		return "it has no expiry, and one in the dump"
-	}
-	if d := have - want; d > tolerance || d < -tolerance {
-		if d < 0 {
-			return "it expires " + strconv.FormatInt(-d, 10) + " ms sooner than in the dump"
-		}
-		return "it expires " + strconv.FormatInt(d, 10) + " ms later than in the dump"
-	}
-	return ""
-}
-
-// ttlTolerance is by how many ms the expiry of an existing key may be off. MIGRATE
-// sends the time that is left, and so moves it by a few ms whenever a slot moves;
-// and before Redis 7.0 it can only be read as the time that is left.
-const ttlTolerance = 1500

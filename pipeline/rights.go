@@ -20,7 +20,7 @@ func (im *Importer) probeRights(ctx context.Context, m *slotter.Map, master int,
 	}
 	var needs []need
 	if im.opts.Conflict == ConflictFail {
-		needs = append(needs, need{[]string{"DUMP", key}, ""}, need{[]string{im.target.ttlCommand, key}, ""})
+		needs = append(needs, need{[]string{"DUMP", key}, ""}, need{[]string{im.target.expiry.command, key}, ""})
 	}
 	if !im.cluster.Standalone() {
 		needs = append(needs, need{[]string{"CLUSTER", "NODES"}, "it is not known when the other nodes think that a master has failed, and keys that are lost then may not be reported"},
@@ -48,7 +48,7 @@ func (im *Importer) probeRights(ctx context.Context, m *slotter.Map, master int,
 // comes to need at its end, or for keys that are there.
 func (v *Verifier) probeRights(ctx context.Context, m *slotter.Map) error {
 	return m.EachMaster(ctx, func(ctx context.Context, i int) error {
-		addr, needed := m.Masters[i].Addr, [][]string{{v.ttl, probeKey(m, i)}}
+		addr, needed := m.Masters[i].Addr, [][]string{{v.expiry.command, probeKey(m, i)}}
 		if v.oneDatabase() {
 			needed = append(needed, []string{"DBSIZE"})
 		}

@@ -238,7 +238,7 @@ func (l *lane) refused(b *batch, i int, text []byte, t *tally) {
 			im.warnFull(l.place.addr)
 			return
 		}
-		im.abort(im.full(l.place.addr, parseRestore(b.command(i)).key))
+		im.abort(im.full(l.place.addr, fmt.Sprintf("key %q", parseRestore(b.command(i)).key)))
 	case actStopAuth:
 		im.abort(fmt.Errorf("%w: %s: %s", slotter.ErrAuth, l.place.addr, text))
 	default:

@@ -132,8 +132,8 @@ func (r *VerifyResult) Differences() int64 {
 type Verifier struct {
 	cluster  *slotter.Cluster
 	opts     VerifyOptions
-	ttl      string // PEXPIRETIME or PTTL
-	tol      int64  // ms
+	expiry   expiryQuery
+	tol      int64 // ms
 	commands commands
 	db       uint32 // on the target, where the dump does not say
 	sample   int    // slots that are compared
@@ -219,14 +219,14 @@ func (v *Verifier) preflight(ctx context.Context, m *slotter.Map) error {
 		}
 	}
 	v.commands = commandsOf(oldest)
-	v.ttl = "PEXPIRETIME"
+	v.expiry = expiryQuery{command: "PEXPIRETIME"}
 	v.tol = v.opts.TTLTolerance.Milliseconds()
 	for _, s := range servers {
 		if level(s) < 700 {
-			v.ttl = "PTTL"
+			v.expiry = timeLeft
 		}
 	}
-	if v.ttl == "PTTL" {
+	if v.expiry.timed {
 		v.tol = max(v.tol, ttlTolerance)
 	}
 	v.db = uint32(max(v.cluster.Target().DB, 0))

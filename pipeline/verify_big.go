@@ -118,22 +118,8 @@ func (v *Verifier) compareRanges(p place, b *verifyBatch, i int, e *rdbparse.Ent
 		w.replies, w.buf, w.args, w.count = conn.replies, w.buf[:0], w.args[:0], 0
 	}
 	if !have.gone {
-		w.begin(v.ttl, b.key(i))
-		w.end(0)
-		if err := send(); err != nil {
+		if have.expireAt, err = c.expiresAt(v.expiry); err != nil {
 			return err
-		}
-		left, err := w.next()
-		if err != nil {
-			return err
-		}
-		ttl, ok := parseInt(left.text)
-		if !ok {
-			return fmt.Errorf("%w: %q in answer to %s", errProtocol, left.text, v.ttl)
-		}
-		have.expireAt = ttl
-		if ttl >= 0 && v.ttl == "PTTL" {
-			have.expireAt += v.clock.now.Load()
 		}
 	}
 	v.judge(b, i, have)

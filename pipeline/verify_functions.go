@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/redis/go-redis/v9"
@@ -51,9 +52,20 @@ func (v *Verifier) checkFunction(e *rdbparse.Entry) error {
 }
 
 // libraryOn says how what a master has of a library differs from its code, "" if it
-// does not.
+// does not. A master that cannot tell at the moment is asked again.
 func (v *Verifier) libraryOn(ctx context.Context, addr, name, code string) (differs string, err error) {
-	same, there, err := findLibrary(ctx, v.cluster.Client(addr), name, code)
+	until := time.Now().Add(v.opts.RetryTimeout)
+	var same, there bool
+	for pause := firstPause; ; pause = min(2*pause, longPause) {
+		same, there, err = findLibrary(ctx, v.cluster.Client(addr), name, code)
+		if !asksLater(err) || ctx.Err() != nil || time.Now().After(until) {
+			break
+		}
+		v.counts.reconnects.Add(1)
+		if err := v.pause(pause); err != nil {
+			return "", err
+		}
+	}
 	switch {
 	case err == nil && same:
 		return "", nil
@@ -69,4 +81,15 @@ func (v *Verifier) libraryOn(ctx context.Context, addr, name, code string) (diff
 		return "does not tell: " + err.Error(), nil
 	}
 	return "", fmt.Errorf("%s: FUNCTION LIST: %w", addr, err)
+}
+
+// asksLater reports whether err, of a command, comes from what may be over soon: the
+// connection broke, or the server cannot answer at the moment.
+func asksLater(err error) bool {
+	var reply redis.Error
+	if errors.As(err, &reply) {
+		act := classify([]byte(reply.Error()))
+		return act == actLater || act == actLoading
+	}
+	return err != nil
 }

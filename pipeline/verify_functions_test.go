@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rdbimport/rdbimport/bench/dataset"
 	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
 )
 
@@ -67,5 +69,31 @@ func TestVerifyFunctions(t *testing.T) {
 				t.Errorf("%s: %s: %+v, expected %s", s.name, name, d, what)
 			}
 		}
+	}
+}
+
+// TestVerifyFunctionsLater asks for a library while a master is busy.
+func TestVerifyFunctionsLater(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{})
+	c, dump := connect(t, lc.URL()), oneLibrary(t)
+	_, err := imports(t, c, dump, allOptions())
+	noError(t, err)
+	opts := verifyOpts()
+	opts.Found = func(d pipeline.KeyDifference) { t.Errorf("%v %s: %s", d.Kind, d.Key, d.What) }
+	v, err := pipeline.Verify(t.Context(), c, opts)
+	noError(t, err)
+	end := busy(t, lc.Masters()[1])
+	var checking sync.WaitGroup
+	checking.Go(func() {
+		if err := v.Check(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{})); err != nil {
+			t.Error(err)
+		}
+	})
+	await(t, "another try", func() bool { return v.Snapshot().Reconnects >= 2 })
+	end()
+	checking.Wait()
+	if res, err := v.Close(); err != nil || res.Functions != 1 || res.FunctionsDiffer != 0 {
+		t.Errorf("%v, %+v", err, res)
 	}
 }

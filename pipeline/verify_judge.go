@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
@@ -27,39 +28,22 @@ func (v *Verifier) readKey(r *replyReader, b *verifyBatch, i int, ask bool) (ref
 		v.dumps.give(&d)
 		r.release()
 	}
-	left, err := readAnswer(r, ask)
-	if err != nil {
+	if ask {
+		if _, err := r.next(); err != nil {
+			return "", err
+		}
+	}
+	if have.expireAt, refused, err = v.expiry.read(r, v.clock.now.Load); err != nil {
 		return "", err
 	}
-	if d.refused != "" {
-		return d.refused, nil
-	}
-	if left.kind == '-' {
-		return string(left.text), nil
-	}
-	ttl, ok := parseInt(left.text)
-	if left.kind != ':' || !ok {
-		return "", fmt.Errorf("%w: %q in answer to %s", errProtocol, left.text, v.ttl)
+	if refused = cmp.Or(d.refused, refused); refused != "" {
+		return refused, nil
 	}
 	if b.keys[i].long = d.long; d.long {
 		return "", nil // see redoKey
 	}
-	have.expireAt = ttl
-	if ttl >= 0 && v.ttl == "PTTL" {
-		have.expireAt += v.clock.now.Load()
-	}
 	v.judge(b, i, have)
 	return "", nil
-}
-
-// readAnswer reads the reply to one command.
-func readAnswer(r *replyReader, ask bool) (reply, error) {
-	if ask {
-		if _, err := r.next(); err != nil {
-			return reply{}, err
-		}
-	}
-	return r.next()
 }
 
 // held is what the target holds of a key.
@@ -129,7 +113,7 @@ func (v *Verifier) valueDiffers(want element.Value, have []byte) string {
 	if what := kindsDiffer(want, have); what != "" {
 		return what
 	}
-	return differenceInMeaning(want, have, v.clock.now.Load())
+	return differenceInMeaning(want, have, v.clock.now.Load(), v.commands)
 }
 
 // kindsDiffer says so when one is a list and the other a set.

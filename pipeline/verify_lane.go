@@ -114,7 +114,7 @@ func (v *Verifier) finish(b *verifyBatch) {
 
 // appendRead appends the commands that read one key.
 func (v *Verifier) appendRead(dst, key []byte, ask bool) []byte {
-	t := target{ttlCommand: v.ttl}
+	t := target{expiry: v.expiry}
 	return t.appendReadBack(dst, key, ask)
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rdbimport/rdbimport/pipeline"
+	"github.com/rdbimport/rdbimport/pipeline/internal/proxy"
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/slotter"
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
@@ -316,5 +317,38 @@ func TestVerifyDatabases(t *testing.T) {
 	}
 	if len(found) != 3 || res.Same != 1 {
 		t.Errorf("%+v, %v", res, found)
+	}
+}
+
+// TestSlowLine compares what expires, and what waits for somebody, with a server that
+// tells only for how long, over a line on which its answers take longer than an expiry may
+// be off.
+func TestSlowLine(t *testing.T) {
+	t.Parallel()
+	lc := matrixServerNamed(t, "redis-6.0").run(t, true)
+	g, c := behind(t, lc, 1)
+	target := altered{t, lc}
+	const keys, entries = 600, 500
+	for i := range keys {
+		target.run(fmt.Sprintf("string:%d", i), cmd("SET", noise(uint64(i), 40)))
+		target.run(fmt.Sprintf("string:%d", i), cmd("PEXPIREAT", future))
+	}
+	for i := range entries {
+		target.run("stream", cmd("XADD", fmt.Sprintf("%d-1", i+1), "f", "v"))
+	}
+	target.run("stream", cmd("XGROUP CREATE", "group", "0"))
+	target.run("stream", cmd("XREADGROUP GROUP group "+strings.Repeat("n", 60)+" STREAMS", ">"))
+	dump := save(t, lc.Nodes()[0], false)
+	g.Set(proxy.Plan{Rate: 16 << 10})
+	opts := verifyOpts()
+	opts.TTLTolerance = time.Millisecond
+	if res, found := verifies(t, c, dump, opts); res.Same != keys+1 {
+		t.Errorf("%+v, %d differ", res, len(found))
+	}
+	if _, found := bigVerifies(t, c, dump, small); len(found) > 0 {
+		t.Errorf("%d differ: %v", len(found), found["stream"])
+	}
+	if res, err := imports(t, c, dump, all(pipeline.ConflictFail)); err != nil || res.Existing != keys+1 {
+		t.Errorf("%v, %+v", err, res)
 	}
 }

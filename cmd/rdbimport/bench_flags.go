@@ -113,7 +113,7 @@ func (f *benchFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.onConflict, "on-conflict", "fail", "`POLICY` for a target that holds keys: fail, or replace those of the dump's names")
 	fs.Var(&f.memory, "memory", "budget of an import for everything in flight")
 	fs.Var(&f.connections, "connections", "`N` connections per master in an import, or auto; the floor has one")
-	fs.Var(&f.floor, "floor", "hold so many bytes of commands for the floor, beside --memory")
+	fs.Var(&f.floor, "floor", "hold so many bytes of commands for the floor, beside --memory; less where the process may use no more")
 	fs.BoolVar(&f.anyVersion, "any-version", false, "read a dump of an unknown version as far as its types are known")
 	f.output.register(fs)
 	f.access.register(fs)
@@ -129,6 +129,8 @@ func (f *benchFlags) settings(fs *pflag.FlagSet, args []string, s *streams) (*be
 	if err := f.output.validate(fs); err != nil {
 		return nil, err
 	}
+	f.memory.fit(fs.Lookup("memory"), s.mayUse, 0, 1, s.con.warn)
+	f.floor.fit(fs.Lookup("floor"), s.mayUse, f.memory.bytes, 1, s.con.warn)
 	switch {
 	case f.runs < 1 || f.runs > mostRuns:
 		return nil, valueError(fs.Lookup("runs"), fmt.Sprint(f.runs), fmt.Sprintf("it is a number from 1 to %d", mostRuns))

@@ -60,13 +60,10 @@ func runCleanup(ctx context.Context, s *streams, set *settings) error {
 				return fmt.Errorf("%s: key %s cannot be removed: %w", addr, showKey(string(t.Key)), err)
 			}
 		}
-		if set.output.json {
-			enc := json.NewEncoder(s.stdout)
-			enc.SetEscapeHTML(false)
-			return enc.Encode(jsonLeftover{addr, t.DB, validText(string(t.Key)), remove})
+		if err := set.listLeftover(s, addr, t); !remove {
+			return err
 		}
-		_, err := fmt.Fprintf(s.stdout, "%s  db %d  %s\n", addr, t.DB, showKey(string(t.Key)))
-		return err
+		return nil // it is removed, seen or not; what has become of the output is said at the end
 	})
 	if err != nil {
 		return in.or(listed(c, err))
@@ -81,4 +78,15 @@ func runCleanup(ctx context.Context, s *streams, set *settings) error {
 		s.con.line("%s; --cleanup=remove removes them, once no import is running", plural(found, "key"))
 	}
 	return nil
+}
+
+// listLeftover writes one line about a key.
+func (set *settings) listLeftover(s *streams, addr string, t pipeline.TemporaryKey) error {
+	if set.output.json {
+		enc := json.NewEncoder(s.stdout)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(jsonLeftover{addr, t.DB, validText(string(t.Key)), set.cleanup == cleanupRemove})
+	}
+	_, err := fmt.Fprintf(s.stdout, "%s  db %d  %s\n", addr, t.DB, showKey(string(t.Key)))
+	return err
 }

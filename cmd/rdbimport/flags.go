@@ -119,7 +119,7 @@ func (f *importFlags) settings(fs *pflag.FlagSet, args []string, s *streams) (*s
 	if err := f.output.validate(fs); err != nil {
 		return nil, err
 	}
-	f.memory.fit(fs.Lookup("memory"), s.mayUse, 1, s.con.warn)
+	f.memory.fit(fs.Lookup("memory"), s.mayUse, 0, 1, s.con.warn)
 	if err := f.pipeline(fs, set); err != nil {
 		return nil, err
 	}

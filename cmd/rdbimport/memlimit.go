@@ -34,18 +34,18 @@ func keepMemory(system fs.FS) int64 {
 }
 
 // fit makes the budget fit a process that may use so much memory, of which it takes its
-// budget as many times as said, if the user has not said how large that is to be; if he
-// has, it only warns.
-func (f *sizeFlag) fit(given *pflag.Flag, may int64, times int64, warn func(string)) {
+// budget as many times as said, and what another budget lets it take beside, if the user
+// has not said how large that is to be; if he has, it only warns.
+func (f *sizeFlag) fit(given *pflag.Flag, may, beside, times int64, warn func(string)) {
 	if may == 0 {
 		return
 	}
-	fits := max(f.least, (may-ownMemory)/times&^(1<<20-1))
+	fits := max(f.least, (may-ownMemory-beside)/times&^(1<<20-1))
 	switch {
 	case f.bytes <= fits:
 	case given.Changed:
-		warn(fmt.Sprintf("this process may use %s of memory (GOMEMLIMIT, or its cgroup's limit), and may be killed with --memory %s: %s fits",
-			binarySize(may), f.text, strings.ReplaceAll(binarySize(fits), " ", "")))
+		warn(fmt.Sprintf("this process may use %s of memory (GOMEMLIMIT, or its cgroup's limit), and may be killed with --%s %s: %s fits",
+			binarySize(may), given.Name, f.text, strings.ReplaceAll(binarySize(fits), " ", "")))
 	default:
 		f.bytes = fits
 	}

@@ -58,7 +58,7 @@ func TestBudgetFitsTheProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		warned := ""
-		f.memory.fit(flags.Lookup("memory"), c.may, c.times, func(text string) { warned = text })
+		f.memory.fit(flags.Lookup("memory"), c.may, 0, c.times, func(text string) { warned = text })
 		if f.memory.bytes != c.want || warned != c.warns {
 			t.Errorf("%q of %d: %d, %q, want %d, %q", c.args, c.may, f.memory.bytes, warned, c.want, c.warns)
 		}

@@ -105,6 +105,7 @@ type plannedDump struct {
 	Expired          inspectedCount   `json:"expired"`
 	Filtered         inspectedCount   `json:"filtered"`
 	Pieces           inspectedCount   `json:"pieces"` // of those sent
+	piecesSmall      inspectedCount   // of these, below PiecesAbove
 	PiecesAbove      int64            `json:"pieces_above"`
 	Functions        int64            `json:"functions"`
 	Scripts          int64            `json:"scripts"`
@@ -188,7 +189,7 @@ func plannedDumpOf(r *planRun) *plannedDump {
 		inspectedCount: inspectedCount(res.Read), BytesRead: r.bytesRead(),
 		AsIs: inspectedCount(res.AsIs), Converted: inspectedCount(res.Converted), Refused: inspectedCount(res.Refused),
 		Damaged: inspectedCount(res.Damaged), Expired: inspectedCount(res.Expired), Filtered: inspectedCount(res.Filtered),
-		Pieces: inspectedCount(sv.large), PiecesAbove: int64(sv.opts.HeldParts()), Functions: res.Functions, Scripts: res.Scripts,
+		Pieces: inspectedCount(sv.pieces), piecesSmall: inspectedCount(sv.small), PiecesAbove: int64(sv.opts.HeldParts()), Functions: res.Functions, Scripts: res.Scripts,
 		LibrariesRefused: res.Libraries, ModuleAux: res.ModuleAux,
 		Sources: []plannedSource{}, Databases: []inspectedDB{}, Types: []inspectedType{},
 		Conversions: []plannedChange{}, Errors: jsonErrors(res.Errors), Modules: []plannedModule{},

@@ -2,13 +2,17 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/rdbimport/rdbimport/bench/dataset"
 	"github.com/rdbimport/rdbimport/slotter/localcluster"
 	"github.com/rdbimport/rdbimport/slotter/localcluster/needs"
 )
@@ -57,6 +61,65 @@ func TestPlanMasterDown(t *testing.T) {
 			if !regexp.MustCompile(want).MatchString(out.String()) {
 				t.Errorf("no %q in\n%s", want, out.String())
 			}
+		}
+	}
+}
+
+// TestPlanInPieces: small streams that not every master would read as they are meant are
+// written in pieces, which a dry run says.
+func TestPlanInPieces(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "server")
+	var binaries [2]string
+	for i, server := range []string{"valkey-8.1", "valkey-9.1"} {
+		var err error
+		binaries[i], err = serverBinary(server)
+		needs.Have(t, err)
+	}
+	// One server that is started, the first, is of another version than the others.
+	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != --version ] && mkdir '%s/first' 2>/dev/null && exec '%s' \"$@\"\nexec '%s' \"$@\"\n", dir, binaries[1], binaries[0])
+	if err := os.WriteFile(name, []byte(script), 0o700); err != nil { //nolint:gosec // it is a program
+		t.Fatal(err)
+	}
+	c, err := localcluster.Start(t.Context(), localcluster.Options{Binary: name, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	dump := filepath.Join(dir, "dump.rdb")
+	f, err := os.Create(dump)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := dataset.NewWriter(f, "REDIS0011")
+	w.SelectDB(0)
+	value := dataset.StreamEntry{ID: dataset.StreamID{Ms: 1}, Fields: [][]byte{[]byte("f"), bytes.Repeat([]byte("e"), 16378)}}
+	for i := range 7 {
+		w.Key(dataset.TypeStream2, fmt.Appendf(nil, "stream:%d", i), dataset.AppendStream(nil, dataset.TypeStream2, dataset.NewStream([]dataset.StreamEntry{value}, 1)))
+	}
+	var members [][]byte
+	for i := range 3000 {
+		members = append(members, fmt.Appendf(nil, "member:%d", i))
+	}
+	w.Key(dataset.TypeSet, []byte("large"), dataset.AppendStrings(nil, members))
+	w.Key(dataset.TypeString, []byte("long"), dataset.AppendString(nil, strings.Repeat("long", 10000)))
+	if err := cmp.Or(w.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct{ flag, want string }{
+		{"--big-value=4MB", `(?m)^in pieces +7 keys, 11\d kB \(streams that the masters read differently\)$`},
+		{"--big-value=20kB", `(?m)^in pieces +8 keys, 15\d kB \(values of more than 20 kB, and 7 streams that the\n +masters read differently\)$`},
+	} {
+		var out, errs bytes.Buffer
+		if code := run(context.Background(), []string{"--dry-run", x.flag, dump, c.Addrs()[0]}, nil, &out, &errs); code != exitOK {
+			t.Errorf("exit code %d\n%s", code, errs.String())
+		}
+		if !regexp.MustCompile(x.want).MatchString(out.String()) {
+			t.Errorf("no %q in\n%s", x.want, out.String())
 		}
 	}
 }

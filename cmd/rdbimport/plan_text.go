@@ -233,9 +233,22 @@ func (p *planReport) writeDump(w io.Writer) {
 	line("expired", d.Expired, false)
 	line("filtered out", d.Filtered, false)
 	if d.Pieces.Keys > 0 {
-		planLine(w, "in pieces", fmt.Sprintf("%s (collections of more than %s)", d.Pieces, formatLimit(d.PiecesAbove)))
+		planLine(w, "in pieces", fmt.Sprintf("%s (%s)", d.Pieces, d.whyPieces()))
 	}
 	p.writeBeside(w)
+}
+
+// whyPieces says which values are written in pieces.
+func (d *plannedDump) whyPieces() string {
+	const differently = " that the masters read differently"
+	large := "values of more than " + formatLimit(d.PiecesAbove)
+	switch d.piecesSmall.Keys {
+	case 0:
+		return large
+	case d.Pieces.Keys:
+		return "streams" + differently
+	}
+	return large + ", and " + plural(d.piecesSmall.Keys, "stream") + differently
 }
 
 // writeBeside writes what stands beside the keys, if there is anything.

@@ -27,7 +27,9 @@ type survey struct {
 	keys  atomic.Int64 // for the progress
 	dbs   map[uint32]*pipeline.Sum
 	types map[*rdbparse.TypeInfo]*pipeline.Sum
-	large pipeline.Sum // of the values that are streamed, or written in pieces
+	// Of the values that are written in pieces, and of those among them that --big-value
+	// has nothing to do with.
+	pieces, small pipeline.Sum
 
 	source    string // being read
 	damagedIn string // the source of the first damaged value
@@ -111,17 +113,25 @@ func (sv *survey) sent(e *rdbparse.Entry, slot uint16, size int64) {
 			memory, known = n, true
 		}
 	}
-	sv.weigh(slot, size, memory, known, e.Big, 1)
-	if big := e.Big; sv.planner.Asked() {
-		sv.planner.IfRefused(func() { sv.weigh(slot, size, memory, known, big, -1) })
+	in := []*pipeline.Sum(nil)
+	if sv.planner.InPieces() {
+		in = append(in, &sv.pieces)
+		if !e.Big {
+			in = append(in, &sv.small)
+		}
+	}
+	sv.weigh(slot, size, memory, known, in, 1)
+	if sv.planner.Asked() {
+		sv.planner.IfRefused(func() { sv.weigh(slot, size, memory, known, in, -1) })
 	}
 }
 
-// weigh adds a key to the sums of what would be sent, or with -1 as times takes it away.
-func (sv *survey) weigh(slot uint16, size, memory int64, known, big bool, times int64) {
+// weigh adds a key to these sums, and those of what would be sent, or with -1 as times
+// takes it away.
+func (sv *survey) weigh(slot uint16, size, memory int64, known bool, in []*pipeline.Sum, times int64) {
 	add := func(s *pipeline.Sum) { s.Keys, s.Bytes = s.Keys+times, s.Bytes+times*size }
-	if big {
-		add(&sv.large)
+	for _, s := range in {
+		add(s)
 	}
 	if r := sv.room; r != nil {
 		r.bySlot[slot] += times * memory

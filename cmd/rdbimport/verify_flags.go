@@ -19,9 +19,9 @@ Values are the same if they mean the same, whatever their encoding: sets and
 hashes have no order, lists have one, scores count to the last bit, streams with
 their groups and pending entries, hashes with the expiry of their fields. So one
 that was converted for an older server is the same, and a hash that lost the
-expiry of its fields (--drop-field-ttl) is not. Values of more than 4 MiB (1/16
-of --memory if that is less) are compared by ranges, and take no memory; of a
-stream's consumers then only what they hold.
+expiry of its fields (--drop-field-ttl) is not. When a stream's consumers were
+seen and active does not count. Values of more than 4 MiB (1/16 of --memory if
+that is less) are compared by ranges, and take no memory.
 
 Of a damaged dump what stands before the fault is compared, and of one that
 Ctrl-C ends what was read.
@@ -107,7 +107,7 @@ func (f *verifyFlags) verifySettings(fs *pflag.FlagSet, args []string, s *stream
 	if err := f.output.validate(fs); err != nil {
 		return nil, err
 	}
-	f.memory.fit(fs.Lookup("memory"), s.mayUse, verifyMemory, s.con.warn)
+	f.memory.fit(fs.Lookup("memory"), s.mayUse, 0, verifyMemory, s.con.warn)
 	if err := f.pipeline(fs, &set.settings); err != nil {
 		return nil, err
 	}

@@ -32,10 +32,10 @@ type features struct {
 	orphans bool
 }
 
-func common(a, b rdbparse.Type) features {
+func (c Comparer) common(a, b rdbparse.Type) features {
 	low := min(a, b)
 	return features{
-		offsets: hasOffsets(low), active: hasActiveTime(low), idempotence: hasIdempotence(low),
+		offsets: hasOffsets(low) && !c.NoOffsets, active: hasActiveTime(low), idempotence: hasIdempotence(low),
 		returned: hasReturned(low), orphans: hasReturned(a) != hasReturned(b),
 	}
 }
@@ -63,7 +63,7 @@ type Digester struct {
 
 // Digester returns a Digester for comparing a value of type a with one of type b.
 func (c Comparer) Digester(a, b *rdbparse.TypeInfo) *Digester {
-	return &Digester{opts: c, feats: common(a.Type, b.Type)}
+	return &Digester{opts: c, feats: c.common(a.Type, b.Type)}
 }
 
 // Sum returns the digest of what has been added.
@@ -120,7 +120,7 @@ func (d *Digester) canon(el *Element) bool {
 		d.id, d.pairs = d.numbers(el.ID), el.Pairs
 	case Stream:
 		d.id = nil
-		d.value = d.info(&el.Info)
+		d.value = d.info(el.Info)
 	default:
 		return d.canonGroup(el)
 	}
@@ -153,7 +153,7 @@ func (d *Digester) canonGroup(el *Element) bool {
 			return false
 		}
 		d.id = d.place(d.consumer, ID{})
-		if !d.opts.IgnoreConsumerTimes {
+		if !d.opts.ByCommands {
 			d.rest[0] = uint64(el.Time)
 			if d.feats.active {
 				d.rest[1] = uint64(el.Active)
@@ -204,12 +204,15 @@ func (d *Digester) numbers(id ID) []byte {
 }
 
 // info returns what is compared of a stream's header.
-func (d *Digester) info(info *StreamInfo) []byte {
+func (d *Digester) info(info StreamInfo) []byte {
 	b := d.buf[:0]
 	for _, n := range []uint64{info.Length, info.LastID.Ms, info.LastID.Seq} {
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
 	if d.feats.offsets {
+		if info.Length == 0 {
+			info.FirstID = ID{}
+		}
 		for _, n := range []uint64{info.FirstID.Ms, info.FirstID.Seq, info.MaxDeletedID.Ms, info.MaxDeletedID.Seq, info.EntriesAdded} {
 			b = binary.BigEndian.AppendUint64(b, n)
 		}
