@@ -64,6 +64,7 @@ func TestExitCodeAndHint(t *testing.T) {
 		{fmt.Errorf("%w: x", pipeline.ErrFewReplicas), 1, "--wait-replicas"},
 		{&begunError{err: errInterrupted, resumes: true}, 130, "from the checkpoint"},
 		{&begunError{err: fmt.Errorf("%w: x", pipeline.ErrTargetFull), resumes: true}, 2, "then run again with the same command: it goes on from the checkpoint"},
+		{fmt.Errorf("%w: %w", errNotCompared, fmt.Errorf("key: %w: x", pipeline.ErrPutOff)), 2, "half moved"},
 		{errInterrupted, 130, ""},
 		{begun(errInterrupted), 130, "run again"},
 		{context.Canceled, 130, ""},

@@ -21,6 +21,7 @@ const (
 	hintPieces = "for these the user needs ACL SETUSER NAME +exists +rename +renamenx +unlink +watch +multi +exec +pexpireat and the commands of the types, " +
 		"as rdbimport help permissions lists them; --big-value 16MB, or more with more --memory, sends larger values in one command"
 	hintPassword = "give the password in the environment variable REDISCLI_AUTH, at a prompt (--askpass) or in the target, and the user with --user or in the target"
+	hintCheck    = "redis-cli --cluster check HOST:PORT shows what is wrong"
 	hintCopy     = "copy or save the dump again (redis-cli --rdb FILE); redis-check-rdb FILE looks at it too"
 )
 
@@ -44,13 +45,14 @@ var hintTable = []struct {
 	{pipeline.ErrNoDatabase, "raise the setting databases at the target (cluster-databases of a Valkey cluster) above that number, which takes a restart; or --db N imports one database of the dump, --merge-dbs puts all into one, --db-prefix 'db%d:' does so with the number before each name"},
 	{pipeline.ErrTargetFull, "raise maxmemory or make room, or wait for it with --on-oom wait; then " + hintResume},
 	{pipeline.ErrNoProgress, "see what that master does (its log, INFO); --retry-timeout 10m waits longer; then " + hintResume},
-	{pipeline.ErrNotCovered, "each slot needs a master: redis-cli --cluster check HOST:PORT shows what is wrong"},
+	{pipeline.ErrNotCovered, "each slot needs a master: " + hintCheck},
 	{pipeline.ErrManyNodes, "redis-cli --cluster check HOST:PORT shows what the nodes say of each other, and cluster-announce-ip and its like what they call themselves"},
 	{slotter.ErrAuth, hintPassword},
 	{slotter.ErrNoPermission, hintRights},
 	{slotter.ErrReplica, "give the address of its master"},
 	{slotter.ErrLoading, "try again when the server has loaded its data"},
-	{slotter.ErrClusterDown, "redis-cli --cluster check HOST:PORT shows what is wrong"},
+	{pipeline.ErrPutOff, hintCheck + ": slots that were left half moved, or nodes that do not see each other; then compare again"},
+	{slotter.ErrClusterDown, hintCheck},
 	{slotter.ErrDatabase, "a cluster has database 0 only (of Valkey 9 and newer as many as its setting cluster-databases says), another server as many as its setting databases says"},
 	{slotter.ErrTLS, hintTLS},
 	{slotter.ErrNotRedis, "is it the right port? The target is [redis://]host:port of any node"},
