@@ -303,6 +303,7 @@ func (l *lane) redirected(b *batch, i int, act action, text []byte, t *tally) {
 	announced, ok := redirect(text)
 	if !ok {
 		cmd.state, b.wait = stateOpen, true
+		im.trouble(l, unnamed(text))
 		return
 	}
 	im.stats.redirects.Add(1)
