@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/rdbparse/element"
@@ -114,8 +115,12 @@ func (l *lane) cannotReadBack(b *batch, i int, why string) {
 	l.im.stats.failed.Add(1)
 	l.report(b, i, "exists, and cannot be read back: "+why)
 	l.im.marks.keepBelow(b.cmds[i].offset)
-	l.im.fail(fmt.Errorf("key %q exists on %s and cannot be compared: %s", key, l.place.addr, why))
+	l.im.fail(fmt.Errorf("key %q exists on %s and %w: %s", key, l.place.addr, ErrCannotCompare, why))
 }
+
+// ErrCannotCompare is the error of an import that met a key that exists, and whose value the
+// master does not give.
+var ErrCannotCompare = errors.New("cannot be compared")
 
 // answer reads the reply to one command of a read-back.
 func (l *lane) answer(r *replyReader, b *batch) (reply, error) {
@@ -173,8 +178,15 @@ func (l *lane) readBackRefused(b *batch, i int, text string) {
 	case actStopAuth:
 		l.im.abort(fmt.Errorf("%w: %s: %s", slotter.ErrAuth, l.place.addr, text))
 	default:
-		l.cannotReadBack(b, i, text)
+		l.cannotReadBack(b, i, withoutArguments(text))
 	}
+}
+
+// withoutArguments cuts from an error reply about an unknown command what it was given, which
+// is the key: what is refused for one reason is counted under one.
+func withoutArguments(text string) string {
+	text, _, _ = strings.Cut(text, ", with args beginning with")
+	return text
 }
 
 // errNoDump says that a reply to DUMP is none.

@@ -53,6 +53,7 @@ func TestExitCodeAndHint(t *testing.T) {
 		{begun(fmt.Errorf("%w: x", pipeline.ErrDatabases)), 2, "--merge-dbs"},
 		{fmt.Errorf("%w: x", pipeline.ErrDatabases), 2, "--db N"},
 		{begun(&pipeline.ConflictError{Key: []byte("k")}), 2, "--on-conflict skip"},
+		{begun(fmt.Errorf("key x %w: y", pipeline.ErrCannotCompare)), 2, "--on-conflict skip"},
 		{begun(wrap(&pipeline.DamagedError{Key: []byte("k"), Type: rdbparse.TypeHashListpack.Info(), Err: errors.New("x")})), 3, "--on-error skip"},
 		{fmt.Errorf("%w: x", errTypes), 2, "without --check"},
 		{fmt.Errorf("%w: x", errPartly), 4, ""},

@@ -81,16 +81,17 @@ func resumeHint(err error) string {
 // hintFor returns what a user can do about err, "" if there is nothing to say.
 func hintFor(err error) string {
 	var usage *usageError
-	var conflict *pipeline.ConflictError
+	var exists *pipeline.ConflictError
 	var begun *begunError
 	var damaged *pipeline.DamagedError
 	var src *source.Error
+	conflict := errors.As(err, &exists) || errors.Is(err, pipeline.ErrCannotCompare)
 	switch {
 	case errors.As(err, &usage):
 		return usage.hint
-	case errors.As(err, &conflict) && errors.As(err, &begun) && begun.resumes:
+	case conflict && errors.As(err, &begun) && begun.resumes:
 		return "--on-conflict replace overwrites such keys, --on-conflict skip leaves them; the checkpoint is of an import without, so run again with one of these and another FILE for --checkpoint"
-	case errors.As(err, &conflict):
+	case conflict:
 		return "--on-conflict replace overwrites such keys, --on-conflict skip leaves them; run again with the same command and one of these"
 	case errors.As(err, &damaged):
 		return "--on-error skip leaves such keys out, counts them and goes on"
