@@ -72,6 +72,7 @@ func TestExitCodeAndHint(t *testing.T) {
 		{localcluster.ErrNoServer, 1, "--server PATH"},
 		{&slotter.NodeError{Addr: "a:1", Kind: slotter.ErrUnreachable, Msg: "x"}, 1, "the address right?"},
 		{&listedError{&slotter.NodeError{Addr: "a:1", Kind: slotter.ErrUnreachable, Msg: "x"}}, 1, "start that server"},
+		{&listedError{&slotter.NodeError{Addr: "a:1", Kind: slotter.ErrNotRedis, Msg: "x"}}, 1, "--map A=B"},
 		{&slotter.NodeError{Addr: "a:1", Kind: slotter.ErrUnreachable, Msg: "ERR max number of clients reached"}, 1, "maxclients"},
 		{&slotter.NodeError{Addr: "a:1", Msg: "INFO: ERR unsupported command 'info'"}, 1, "proxy"},
 	} {
