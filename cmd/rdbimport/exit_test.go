@@ -49,6 +49,7 @@ func TestExitCodeAndHint(t *testing.T) {
 		{fmt.Errorf("%w: 0-5", pipeline.ErrNotCovered), 1, "master"},
 		{begun(fmt.Errorf("%w: x", pipeline.ErrTargetFull)), 2, "maxmemory"},
 		{begun(fmt.Errorf("%w: x", pipeline.ErrNoProgress)), 2, "--retry-timeout"},
+		{begun(fmt.Errorf("%w: %w", pipeline.ErrNoProgress, &slotter.NodeError{Addr: "h:1", Kind: slotter.ErrAuth})), 2, "REDISCLI_AUTH"},
 		{begun(fmt.Errorf("%w: x", pipeline.ErrManyNodes)), 2, "--cluster check"},
 		{begun(fmt.Errorf("%w: x", pipeline.ErrDatabases)), 2, "--merge-dbs"},
 		{fmt.Errorf("%w: x", pipeline.ErrDatabases), 2, "--db N"},
