@@ -25,7 +25,9 @@ func (im *Importer) forced(ctx context.Context, after *slotter.Map) (lost []slot
 	for _, v := range im.moves(after) {
 		if im.gone(ctx, v) && !im.arrived(ctx, v) && ctx.Err() == nil { // else the asking was cut short
 			lost = append(lost, v.from)
+			continue
 		}
+		im.noteTaken(v)
 	}
 	return lost
 }
