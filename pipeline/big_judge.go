@@ -89,13 +89,18 @@ func (b *bigValue) judgeReply(err *replyError) (again bool, _ error) {
 	im, text := b.im, []byte(err.text)
 	switch act := classify(text); act {
 	case actMoved, actAsk:
-		im.stats.redirects.Add(1)
 		announced, ok := redirect(text)
+		if !ok {
+			b.waitsForSlot()
+			im.trouble(b.k.lane, unnamed(text))
+			return true, nil
+		}
+		im.stats.redirects.Add(1)
 		to := im.cluster.Resolve(announced, err.addr)
 		if many := im.named.add(to, err.addr); many != nil {
 			return false, b.f.unread(many)
 		}
-		if ok && act == actMoved {
+		if act == actMoved {
 			im.movedTo(map[uint16]string{b.slot: to})
 		} else {
 			b.waitsForSlot()

@@ -211,3 +211,34 @@ func TestMasterAnew(t *testing.T) {
 	close(g.open)
 	lostWith(t, lc, gone, n, r.complete(n))
 }
+
+// TestLeftBehind takes slots from a master and gives them to another one in mid-run, and does
+// not move their keys: the import says how many are where nobody finds them.
+func TestLeftBehind(t *testing.T) {
+	t.Parallel()
+	const n, slots = 100_000, 200
+	lc, r, g := midway(t, n, n/2)
+	from, to := lc.Masters()[0], lc.Masters()[2]
+	for slot := range slots {
+		for _, m := range lc.Masters() {
+			must(t, m, "CLUSTER", "DELSLOTS", slot)
+		}
+		must(t, to, "CLUSTER", "ADDSLOTS", slot)
+	}
+	must(t, to, "CLUSTER", "BUMPEPOCH") // all believe it
+	for _, m := range lc.Masters() {
+		await(t, "the new owner to be known", func() bool {
+			info := m.Client().ClusterInfo(t.Context()).Val()
+			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_slots_assigned:16384")
+		})
+	}
+	close(g.open)
+	res := r.complete(n)
+	left := 0
+	for slot := range slots {
+		left += int(from.Client().ClusterCountKeysInSlot(t.Context(), slot).Val())
+	}
+	if left < slots || len(res.Losses) != 1 || res.Losses[0].Addr != from.Addr || !strings.Contains(res.Losses[0].Slots, "-19") || strings.Contains(res.Losses[0].Slots, ",") || lost(res) != left {
+		t.Errorf("%d keys are left behind, and reported is %+v", left, res.Losses)
+	}
+}

@@ -25,7 +25,9 @@ func (im *Importer) forced(ctx context.Context, after *slotter.Map) (lost []slot
 	for _, v := range im.moves(after) {
 		if im.gone(ctx, v) && !im.arrived(ctx, v) && ctx.Err() == nil { // else the asking was cut short
 			lost = append(lost, v.from)
+			continue
 		}
+		im.noteTaken(v)
 	}
 	return lost
 }
@@ -99,29 +101,40 @@ func (im *Importer) arrived(ctx context.Context, v move) bool {
 		if addr == nowhere {
 			continue
 		}
-		n, err := im.keysInSlots(ctx, addr, slots)
+		counts, err := im.keysInSlots(ctx, addr, slots)
 		if err != nil {
 			return false
 		}
-		have += n
+		have += sum(counts)
 	}
 	return 2*have >= expected
 }
 
-// keysInSlots returns how many keys the node at addr has in some slots.
-func (im *Importer) keysInSlots(ctx context.Context, addr string, slots []uint16) (n int64, err error) {
+// keysInSlots returns how many keys the node at addr has in each of some slots.
+func (im *Importer) keysInSlots(ctx context.Context, addr string, slots []uint16) ([]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
-	counts := make([]*redis.IntCmd, len(slots))
+	asked := make([]*redis.IntCmd, len(slots))
 	ask := im.cluster.Client(addr).Pipeline()
 	for i, slot := range slots {
-		counts[i] = ask.ClusterCountKeysInSlot(ctx, int(slot))
+		asked[i] = ask.ClusterCountKeysInSlot(ctx, int(slot))
 	}
-	_, err = ask.Exec(ctx)
-	for _, c := range counts {
-		n += c.Val()
+	if _, err := ask.Exec(ctx); err != nil {
+		return nil, err
 	}
-	return n, err
+	counts := make([]int64, len(slots))
+	for i, c := range asked {
+		counts[i] = c.Val()
+	}
+	return counts, nil
+}
+
+// sum adds up counts.
+func sum(counts []int64) (all int64) {
+	for _, n := range counts {
+		all += n
+	}
+	return all
 }
 
 // countTime is how long the counting of keys may take.

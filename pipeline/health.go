@@ -242,5 +242,5 @@ func (im *Importer) lossesNow() (all []Loss) {
 		l.Keys = max(until, l.after) - l.before
 		all = append(all, l)
 	}
-	return all
+	return append(all, im.left...)
 }

@@ -50,7 +50,9 @@ type Importer struct {
 	runIDs   map[string]string // by address
 	history  map[string]string // of the data that a master has, by address
 	losses   []Loss
-	replicas map[[2]string]bool // master and replica, by id
+	replicas map[[2]string]bool         // master and replica, by id
+	taken    map[string]map[uint16]bool // slots that have gone to others, by the address of their old owner
+	left     []Loss                     // keys that have not gone with them
 
 	wait                []byte        // the command WAIT, nil if not wanted
 	bytesRate, keysRate *rate.Limiter // nil without a bound
@@ -124,6 +126,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 		runIDs:   make(map[string]string),
 		history:  make(map[string]string),
 		replicas: make(map[[2]string]bool),
+		taken:    make(map[string]map[uint16]bool),
 		runID:    newRunID(),
 		paces:    make(map[string]*pace),
 	}

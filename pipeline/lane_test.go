@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,29 +28,17 @@ func TestEarlyLane(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	until := func(what string, cond func() bool) {
-		t.Helper()
-		tick, end := time.NewTicker(time.Millisecond), time.After(20*time.Second)
-		defer tick.Stop()
-		for !cond() {
-			select {
-			case <-tick.C:
-			case <-end:
-				t.Fatal(what)
-			}
-		}
-	}
 	set("1") // and those that are there stay
 	im.flow.lanes.Store(2)
 	l := im.laneTo(place{addr: lc.Masters()[0].Addr, n: 1})
-	until("no connection is refused", func() bool {
+	eventually(t, "no connection is refused", func() bool {
 		return !strings.Contains(admin.Info(t.Context(), "stats").Val(), "rejected_connections:0\r")
 	})
 	if l.conn.Load() != nil {
 		t.Error("there is a connection")
 	}
 	set("1000")
-	until("there is no connection", func() bool { return l.conn.Load() != nil })
+	eventually(t, "there is no connection", func() bool { return l.conn.Load() != nil })
 }
 
 // TestLastLookSaysWhy: a master that cannot be asked at the end may be well, and the reason
@@ -86,25 +76,90 @@ func TestStopWhileFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-full
-	im.Stop()
-	type closed struct {
-		res Result
-		err error
+	res := stopsSoon(t, im)
+	if res.Restored != 0 || res.Unsettled == 0 {
+		t.Errorf("%d restored, %d unsettled", res.Restored, res.Unsettled)
 	}
-	ended := make(chan closed, 1)
+}
+
+// TestStopWhileLoading: an import that waits until a master has loaded its data ends when it
+// is to, and says why keys are not settled.
+func TestStopWhileLoading(t *testing.T) {
+	var warned atomic.Value
+	lc, im := aloneImporter(t, Options{
+		Databases: Databases{Only: AllDatabases}, RetryTimeout: time.Hour, Warn: func(text string) { warned.Store(text) },
+	})
+	admin := lc.Masters()[0].Client()
+	for _, command := range [][]any{
+		{"DEBUG", "POPULATE", 20_000, "filler", 100},
+		// It looks after its clients after every KB, and takes minutes.
+		{"CONFIG", "SET", "loading-process-events-interval-bytes", 1024},
+		{"CONFIG", "SET", "key-load-delay", 10_000},
+	} {
+		if err := admin.Do(t.Context(), command...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var reload sync.WaitGroup
+	defer reload.Wait()
+	defer lc.Masters()[0].Kill()
+	reload.Go(func() { _ = admin.Do(t.Context(), "DEBUG", "RELOAD").Err() }) // which the end of the server ends
+	eventually(t, "it does not load", func() bool {
+		err := admin.DBSize(t.Context()).Err()
+		return err != nil && strings.HasPrefix(err.Error(), "LOADING")
+	})
+	var dump bytes.Buffer
+	if _, err := dataset.Mixed(&dump, 100, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := im.NewFeeder().Feed(rdbparse.NewScanner(&dump, rdbparse.Options{})); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "nothing is tried again", func() bool { return im.Snapshot().Retries > 0 })
+	res := stopsSoon(t, im)
+	if res.Restored != 0 || res.Unsettled == 0 {
+		t.Errorf("%d restored, %d unsettled", res.Restored, res.Unsettled)
+	}
+	if text, _ := warned.Load().(string); !strings.Contains(text, lc.Masters()[0].Addr+": LOADING") {
+		t.Errorf("warned is %q", text)
+	}
+}
+
+// stopsSoon stops an import that waits, and returns what has become of it.
+func stopsSoon(t *testing.T, im *Importer) Result {
+	t.Helper()
+	im.Stop()
+	ended := make(chan struct{})
+	var res Result
+	var err error
 	go func() {
-		res, err := im.Close()
-		ended <- closed{res, err}
+		defer close(ended)
+		res, err = im.Close()
 	}()
 	select {
-	case c := <-ended:
-		if c.res.Restored != 0 || c.res.Unsettled == 0 || !errors.Is(c.err, ErrStopped) {
-			t.Errorf("%d restored, %d unsettled, %v", c.res.Restored, c.res.Unsettled, c.err)
-		}
+	case <-ended:
 	case <-time.After(20 * time.Second):
-		t.Error("it waits for memory after it was stopped")
-		_ = lc.Masters()[0].Client().ConfigSet(context.Background(), "maxmemory", "0").Err()
+		t.Error("it waits after it was stopped")
+		im.abort(ErrStopped)
 		<-ended
+	}
+	if !errors.Is(err, ErrStopped) {
+		t.Errorf("it ends with %v", err)
+	}
+	return res
+}
+
+// eventually waits until cond holds.
+func eventually(t *testing.T, not string, cond func() bool) {
+	t.Helper()
+	tick, end := time.NewTicker(time.Millisecond), time.After(20*time.Second)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatal(not)
+		}
 	}
 }
 

@@ -49,6 +49,7 @@ func (im *Importer) lastLook() {
 		return nil
 	})
 	heirs.Wait()
+	im.lookBehind()
 }
 
 // lookAgain installs the slot map as it is now.

@@ -53,6 +53,11 @@ type MasterFacts struct {
 
 	Modules      []string
 	ModulesKnown bool
+
+	// Down says that it thinks that the cluster is down, and takes no writes; Leaving are the
+	// slots that are being moved away from it, or were left half moved.
+	Down    bool
+	Leaving []slotter.Range
 }
 
 // Free returns how much memory is left below the limit, in bytes; false where
@@ -136,6 +141,8 @@ func (t *TargetFacts) ask(ctx context.Context, i int) {
 	}
 	if c.Standalone() {
 		f.Replicas = connectedReplicas(info)
+	} else {
+		f.membership(ctx, c)
 	}
 	f.Keys = t.keysIn(info)
 	f.Used, _ = strconv.ParseInt(info["used_memory"], 10, 64)
@@ -145,6 +152,34 @@ func (t *TargetFacts) ask(ctx context.Context, i int) {
 	f.SomeKeysOnly = f.someKeysOnly(ctx, t)
 	f.limits(ctx, c)
 	f.modules(ctx, c)
+}
+
+// membership asks how the master sees the cluster.
+func (f *MasterFacts) membership(ctx context.Context, c *slotter.Cluster) {
+	if info, err := c.Info(ctx, f.Addr, "cluster_info"); err == nil {
+		f.Down = info["cluster_state"] == "fail"
+	}
+	if nodes, err := c.Nodes(ctx, f.Addr); err == nil {
+		f.Leaving = leavingSlots(nodes)
+	}
+}
+
+// leavingSlots returns the slots that a node says are being moved away from it, which it
+// writes as [slot->-id] into its own line of CLUSTER NODES.
+func leavingSlots(nodes string) (all []slotter.Range) {
+	for line := range strings.Lines(nodes) {
+		f := strings.Fields(line)
+		if len(f) < 8 || !strings.Contains(f[2], "myself") {
+			continue
+		}
+		for _, slots := range f[8:] {
+			slot, _, found := strings.Cut(strings.TrimPrefix(slots, "["), "->-")
+			if n, err := strconv.ParseUint(slot, 10, 16); found && err == nil {
+				all = append(all, slotter.Range{First: uint16(n), Last: uint16(n)})
+			}
+		}
+	}
+	return all
 }
 
 // keysIn sums up the keys that INFO counts, of one database if only one can be

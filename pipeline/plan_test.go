@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -238,6 +240,33 @@ func TestFewReplicas(t *testing.T) {
 		if im != nil {
 			_, err := im.Close()
 			noError(t, err)
+		}
+	}
+}
+
+// TestLookMembership expects of each master how it sees the cluster: a slot that was left
+// half moved, and that the cluster is down where others think it is not.
+func TestLookMembership(t *testing.T) {
+	lc := start(t, localcluster.Options{NodeTimeout: time.Second})
+	must(t, lc.Masters()[1], "CLUSTER", "SETSLOT", slotter.Slots/2, "MIGRATING", lc.Masters()[0].ID)
+	must(t, lc.Masters()[1], "CONFIG", "SET", "cluster-require-full-coverage", "no")
+	lc.Masters()[2].Kill()
+	await(t, "the cluster to be down", func() bool {
+		return strings.Contains(lc.Masters()[0].Client().ClusterInfo(t.Context()).Val(), "cluster_state:fail")
+	})
+	await(t, "the other master to think otherwise", func() bool {
+		info := lc.Masters()[1].Client().ClusterInfo(t.Context()).Val()
+		return strings.Contains(info, "cluster_state:ok") && !strings.Contains(info, "cluster_slots_fail:0")
+	})
+	facts, err := pipeline.Look(t.Context(), connect(t, lc.URL()), allOptions())
+	noError(t, err)
+	for _, f := range facts.Masters {
+		down, leaving := f.Addr == lc.Masters()[0].Addr, ""
+		if f.Addr == lc.Masters()[1].Addr {
+			leaving = strconv.Itoa(slotter.Slots / 2)
+		}
+		if f.Down != down || slotter.FormatRanges(f.Leaving) != leaving {
+			t.Errorf("%s: down is %v, leaving %v", f.Addr, f.Down, f.Leaving)
 		}
 	}
 }

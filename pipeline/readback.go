@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
 	"github.com/rdbimport/rdbimport/rdbparse/element"
@@ -108,8 +109,12 @@ func (l *lane) cannotReadBack(b *batch, i int, why string) {
 	l.im.stats.failed.Add(1)
 	l.report(b, i, "exists, and cannot be read back: "+why)
 	l.im.marks.keepBelow(b.cmds[i].offset)
-	l.im.fail(fmt.Errorf("key %q exists on %s and cannot be compared: %s", key, l.place.addr, why))
+	l.im.fail(fmt.Errorf("key %q exists on %s and %w: %s", key, l.place.addr, ErrCannotCompare, why))
 }
+
+// ErrCannotCompare is the error of an import that met a key that exists, and whose value the
+// master does not give.
+var ErrCannotCompare = errors.New("cannot be compared")
 
 // readExpiry reads when a key expires: as the commands of the import say it.
 func (l *lane) readExpiry(r *replyReader, b *batch) (at int64, refused string, err error) {
@@ -172,8 +177,15 @@ func (l *lane) readBackRefused(b *batch, i int, text string) {
 	case actStopAuth:
 		l.im.abort(fmt.Errorf("%w: %s: %s", slotter.ErrAuth, l.place.addr, text))
 	default:
-		l.cannotReadBack(b, i, text)
+		l.cannotReadBack(b, i, withoutArguments(text))
 	}
+}
+
+// withoutArguments cuts from an error reply about an unknown command what it was given, which
+// is the key: what is refused for one reason is counted under one.
+func withoutArguments(text string) string {
+	text, _, _ = strings.Cut(text, ", with args beginning with")
+	return text
 }
 
 // errNoDump says that a reply to DUMP is none.

@@ -162,7 +162,10 @@ func (im *Importer) direction(r *routes, b *batch, i int) (sending, *lane) {
 
 // trouble notes that a lane could not get on, and ends the import when that has
 // lasted too long.
-func (im *Importer) trouble(l *lane, err error) {
+func (im *Importer) trouble(l *lane, err error) { im.endure(l, err, im.opts.RetryTimeout) }
+
+// endure is trouble that may last for a certain time.
+func (im *Importer) endure(l *lane, err error, most time.Duration) {
 	l.ails(err)
 	now := l.steady(time.Now())
 	quiet := time.Duration(now - l.latest.Swap(now))
@@ -175,10 +178,29 @@ func (im *Importer) trouble(l *lane, err error) {
 		l.since.CompareAndSwap(since, now)
 		return
 	}
-	if d := time.Duration(now - since); d > im.opts.RetryTimeout && since != 0 && im.ctx.Err() == nil {
-		im.abort(fmt.Errorf("%w for %v: %s: %w", ErrNoProgress, d.Round(time.Second), l.name(), err))
+	if d := time.Duration(now - since); d > most && since != 0 && im.ctx.Err() == nil {
+		err = fmt.Errorf("%w for %v: %s: %w", ErrNoProgress, d.Round(time.Second), l.name(), err)
+		if im.stopping.Load() { // for another reason, and this is why keys stay unsettled
+			im.opts.Warn(err.Error())
+		}
+		im.abort(err)
 	}
 }
+
+// loads notes that a master is loading its data, and reports whether that is waited for,
+// however long it takes: not once the import is to end.
+func (im *Importer) loads(l *lane, err error) bool {
+	if !im.stopping.Load() {
+		im.trouble(l, err)
+		return true
+	}
+	im.endure(l, err, min(im.opts.RetryTimeout, loadingPatience))
+	return false
+}
+
+// loadingPatience is how long an import that is to end waits for a master that is loading,
+// so that what is in flight to the others is settled.
+const loadingPatience = 2 * time.Second
 
 // forgotten is the time after which trouble with a lane is a new one: longer
 // than any pause between two tries.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 )
 
@@ -86,11 +87,18 @@ func deniesCommand(reply []byte) bool {
 	return bytes.HasPrefix(reply, []byte("NOPERM")) && bytes.Contains(reply, []byte("to run the"))
 }
 
-// redirect returns the address in a MOVED or ASK reply.
+// redirect returns the address in a MOVED or ASK reply; false if there is none: a node that
+// is to announce host names writes "?" for one that has none.
 func redirect(reply []byte) (addr string, ok bool) {
 	fields := strings.Fields(string(reply))
-	if len(fields) < 3 {
+	if len(fields) < 3 || strings.HasPrefix(fields[2], "?:") {
 		return "", false
 	}
 	return fields[2], true
+}
+
+// unnamed is the trouble with a redirection that has no address. The slot map knows where
+// the slot is once it has been moved.
+func unnamed(reply []byte) error {
+	return fmt.Errorf("%s: it does not say where that is (is cluster-announce-hostname set on every node?)", reply)
 }

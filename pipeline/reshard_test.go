@@ -3,8 +3,11 @@ package pipeline_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rdbimport/rdbimport/bench/dataset"
 	"github.com/rdbimport/rdbimport/pipeline"
@@ -113,4 +116,38 @@ func TestAsk(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestUnnamed moves slots in a cluster whose nodes are to announce host names and have none:
+// a redirection names no host then, which the import says where it does not come to its end,
+// and waits for the slot to be moved where it does.
+func TestUnnamed(t *testing.T) {
+	lc := start(t, localcluster.Options{})
+	c := connect(t, lc.URL())
+	dump := manyStrings(t, 5000)
+	m, err := c.Map(t.Context())
+	noError(t, err)
+	to := lc.Masters()[2]
+	for _, n := range lc.Masters() {
+		must(t, n, "CONFIG", "SET", "cluster-preferred-endpoint-type", "hostname")
+	}
+	from := owner(t, lc, m, 0)
+	for slot := range 100 {
+		must(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID)
+		must(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID)
+	}
+	opts := allOptions()
+	opts.RetryTimeout = time.Second
+	_, err = imports(t, c, dump, opts)
+	if !errors.Is(err, pipeline.ErrNoProgress) || !strings.Contains(err.Error(), from.Addr+": ASK ") || !strings.Contains(err.Error(), "cluster-announce-hostname") {
+		t.Errorf("it ends with %v", err)
+	}
+	opts.RetryTimeout = time.Minute
+	r := begin(t, c, dump, opts)
+	r.reach(4500)
+	for slot := range 100 {
+		must(t, to, "CLUSTER", "SETSLOT", slot, "NODE", to.ID)
+		must(t, from, "CLUSTER", "SETSLOT", slot, "NODE", to.ID)
+	}
+	r.complete(5000)
 }

@@ -222,13 +222,14 @@ func (l *lane) refused(b *batch, i int, text []byte, t *tally) {
 		}
 	case actMoved, actAsk:
 		l.redirected(b, i, act, text, t)
-	case actLater, actLoading:
-		cmd.state = stateOpen
-		b.wait = true
-		if act == actLoading {
+	case actLater:
+		cmd.state, b.wait = stateOpen, true
+		im.trouble(l, errors.New(string(text)))
+	case actLoading:
+		cmd.state, b.wait = stateOpen, true
+		if im.loads(l, errors.New(string(text))) {
 			t.answered++ // it is alive, so its time is not running out
 		}
-		im.trouble(l, errors.New(string(text)))
 	case actOOM:
 		cmd.state = stateOpen
 		if im.waitsOnOOM() {
@@ -302,6 +303,7 @@ func (l *lane) redirected(b *batch, i int, act action, text []byte, t *tally) {
 	announced, ok := redirect(text)
 	if !ok {
 		cmd.state, b.wait = stateOpen, true
+		im.trouble(l, unnamed(text))
 		return
 	}
 	im.stats.redirects.Add(1)

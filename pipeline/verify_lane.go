@@ -141,7 +141,7 @@ func (v *Verifier) refused(addr string, b *verifyBatch, i int, text string) (act
 	case actMoved, actAsk:
 		v.counts.redirects.Add(1)
 		announced, ok := redirect([]byte(text))
-		if !ok {
+		if !ok { // the slot map knows it once the slot has been moved
 			return actLater, ""
 		}
 		next = v.cluster.Resolve(announced, addr)

@@ -142,8 +142,9 @@ func (v *Verifier) redoKey(conns map[place]*verifyConn, b *verifyBatch, i int) e
 	}
 }
 
-// errRefused is the error of a reply that puts a key off.
-var errRefused = errors.New("the target puts it off")
+// ErrPutOff is the error of a comparison that a master does not let get on: it is loading,
+// thinks that the cluster is down, or sends a key on and on.
+var ErrPutOff = errors.New("the target puts it off")
 
 // askOne asks one node for key i of b. actOK says that the key is settled, or long; next
 // is where to go with actMoved and actAsk.
@@ -166,7 +167,7 @@ func (v *Verifier) askOne(conns map[place]*verifyConn, p place, b *verifyBatch, 
 		return actOK, "", nil
 	}
 	act, next = v.refused(p.addr, b, i, refused)
-	return act, next, fmt.Errorf("%w: %s: %s", errRefused, p.addr, refused)
+	return act, next, fmt.Errorf("%w: %s: %s", ErrPutOff, p.addr, refused)
 }
 
 // refresh asks for the slot map, another node than the one that does not get on

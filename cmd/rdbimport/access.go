@@ -131,9 +131,10 @@ func (e *listedError) Error() string {
 func (e *listedError) Unwrap() error { return e.err }
 
 // listed is err, which was met when cluster had been found, nil if it was not: a server
-// that is unreachable then is not a mistake in the target.
+// that is unreachable then, or something else at its address, is not a mistake in the target.
 func listed(cluster *slotter.Cluster, err error) error {
-	if cluster == nil || cluster.Standalone() || !errors.Is(err, slotter.ErrUnreachable) || isFiles(err) {
+	astray := errors.Is(err, slotter.ErrUnreachable) || errors.Is(err, slotter.ErrNotRedis)
+	if cluster == nil || cluster.Standalone() || !astray || isFiles(err) {
 		return err
 	}
 	return &listedError{err}
@@ -170,6 +171,8 @@ func accessHint(err error) string {
 		return "if this is a proxy, name a node of the cluster itself: the slots and their masters are asked for"
 	case strings.Contains(err.Error(), "max number of clients"):
 		return "end other connections to that server, or raise its setting maxclients"
+	case errors.As(err, &member) && errors.Is(err, slotter.ErrNotRedis):
+		return "from here that address leads to something else: --map A=B says by which one the server is reached"
 	case errors.As(err, &member):
 		return "start that server, or have a replica take its place: redis-cli --cluster check HOST:PORT shows what is wrong; if it is reached by another address from here, --map A=B says by which"
 	case errors.Is(err, pipeline.ErrPieces):

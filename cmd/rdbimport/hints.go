@@ -21,6 +21,7 @@ const (
 	hintPieces = "for these the user needs ACL SETUSER NAME +exists +rename +renamenx +unlink +watch +multi +exec +pexpireat and the commands of the types, " +
 		"as rdbimport help permissions lists them; --big-value 16MB, or more with more --memory, sends larger values in one command"
 	hintPassword = "give the password in the environment variable REDISCLI_AUTH, at a prompt (--askpass) or in the target, and the user with --user or in the target"
+	hintCheck    = "redis-cli --cluster check HOST:PORT shows what is wrong"
 	hintCopy     = "copy or save the dump again (redis-cli --rdb FILE); redis-check-rdb FILE looks at it too"
 )
 
@@ -43,14 +44,15 @@ var hintTable = []struct {
 	{pipeline.ErrDatabases, "--db N imports one of them, --merge-dbs puts all into one, --db-prefix 'db%d:' does so with the number before each name; a TARGET that has several and names none takes each as it is"},
 	{pipeline.ErrNoDatabase, "raise the setting databases at the target (cluster-databases of a Valkey cluster) above that number, which takes a restart; or --db N imports one database of the dump, --merge-dbs puts all into one, --db-prefix 'db%d:' does so with the number before each name"},
 	{pipeline.ErrTargetFull, "raise maxmemory or make room, or wait for it with --on-oom wait; then " + hintResume},
-	{pipeline.ErrNoProgress, "see what that master does (its log, INFO); --retry-timeout 10m waits longer; then " + hintResume},
-	{pipeline.ErrNotCovered, "each slot needs a master: redis-cli --cluster check HOST:PORT shows what is wrong"},
-	{pipeline.ErrManyNodes, "redis-cli --cluster check HOST:PORT shows what the nodes say of each other, and cluster-announce-ip and its like what they call themselves"},
 	{slotter.ErrAuth, hintPassword},
+	{pipeline.ErrNoProgress, "see what that master does (its log, INFO); --retry-timeout 10m waits longer; then " + hintResume},
+	{pipeline.ErrNotCovered, "each slot needs a master: " + hintCheck},
+	{pipeline.ErrManyNodes, "redis-cli --cluster check HOST:PORT shows what the nodes say of each other, and cluster-announce-ip and its like what they call themselves"},
 	{slotter.ErrNoPermission, hintRights},
 	{slotter.ErrReplica, "give the address of its master"},
 	{slotter.ErrLoading, "try again when the server has loaded its data"},
-	{slotter.ErrClusterDown, "redis-cli --cluster check HOST:PORT shows what is wrong"},
+	{pipeline.ErrPutOff, hintCheck + ": slots that were left half moved, or nodes that do not see each other; then compare again"},
+	{slotter.ErrClusterDown, hintCheck},
 	{slotter.ErrDatabase, "a cluster has database 0 only (of Valkey 9 and newer as many as its setting cluster-databases says), another server as many as its setting databases says"},
 	{slotter.ErrTLS, hintTLS},
 	{slotter.ErrNotRedis, "is it the right port? The target is [redis://]host:port of any node"},
@@ -79,16 +81,17 @@ func resumeHint(err error) string {
 // hintFor returns what a user can do about err, "" if there is nothing to say.
 func hintFor(err error) string {
 	var usage *usageError
-	var conflict *pipeline.ConflictError
+	var exists *pipeline.ConflictError
 	var begun *begunError
 	var damaged *pipeline.DamagedError
 	var src *source.Error
+	conflict := errors.As(err, &exists) || errors.Is(err, pipeline.ErrCannotCompare)
 	switch {
 	case errors.As(err, &usage):
 		return usage.hint
-	case errors.As(err, &conflict) && errors.As(err, &begun) && begun.resumes:
+	case conflict && errors.As(err, &begun) && begun.resumes:
 		return "--on-conflict replace overwrites such keys, --on-conflict skip leaves them; the checkpoint is of an import without, so run again with one of these and another FILE for --checkpoint"
-	case errors.As(err, &conflict):
+	case conflict:
 		return "--on-conflict replace overwrites such keys, --on-conflict skip leaves them; run again with the same command and one of these"
 	case errors.As(err, &damaged):
 		return "--on-error skip leaves such keys out, counts them and goes on"

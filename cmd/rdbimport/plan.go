@@ -171,6 +171,7 @@ func (r *planRun) obstacles(damage error) []obstacle {
 		}
 	}
 	add(listed(r.cluster, r.facts.Obstacle))
+	list = append(list, r.down()...)
 	if server := r.facts.Oldest(); r.check || killedByDamage(server) {
 		add(r.readTwice(!r.check, server))
 	}
@@ -203,6 +204,16 @@ func (r *planRun) obstacles(damage error) []obstacle {
 	return list
 }
 
+// down lists the masters that take no writes, while others say that all is well.
+func (r *planRun) down() (list []obstacle) {
+	for i := range r.facts.Masters {
+		if f := &r.facts.Masters[i]; f.Down {
+			list = append(list, obstacle{f.Addr + " thinks that the cluster is down, and takes no writes as long as it does", hintCheck, exitStopped})
+		}
+	}
+	return list
+}
+
 // incomplete is the error with which the import would end if nothing stopped it,
 // nil if everything would be on the target.
 func (r *planRun) incomplete(res *pipeline.PlanResult) error {
@@ -224,6 +235,10 @@ func (r *planRun) notes() []string {
 		keys += f.Keys
 		if f.Evicts() {
 			evicts = f.Policy
+		}
+		if n := len(f.Leaving); n > 0 {
+			note("%s is moving %s away (the first is %s), or was left in the middle of that: their keys may have to wait until it is over; redis-cli --cluster check %s shows it",
+				f.Addr, plural(int64(n), "slot"), f.Leaving[0], f.Addr)
 		}
 	}
 	o := &r.settings.pipeline

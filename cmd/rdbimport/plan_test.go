@@ -65,6 +65,60 @@ func TestPlanMasterDown(t *testing.T) {
 	}
 }
 
+// TestPlanMembership: a plan says of masters that one leaves a slot half moved, and that one
+// thinks that the cluster is down.
+func TestPlanMembership(t *testing.T) {
+	binary, err := serverBinary(defaultServer)
+	needs.Have(t, err)
+	c, err := localcluster.Start(t.Context(), localcluster.Options{Binary: binary, Dir: t.TempDir(), NodeTimeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	half, down := c.Masters()[0], c.Masters()[1]
+	for _, command := range [][]any{
+		{"CLUSTER", "SETSLOT", "77", "MIGRATING", down.ID},
+		{"CONFIG", "SET", "cluster-require-full-coverage", "no"},
+	} {
+		if err := half.Client().Do(t.Context(), command...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var b bytes.Buffer
+	if err := writeStrings(&b, []string{"a=1", "b=2", "c=3"}); err != nil {
+		t.Fatal(err)
+	}
+	dump := filepath.Join(t.TempDir(), "dump.rdb")
+	if err := os.WriteFile(dump, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expect := func(code int, want ...string) {
+		t.Helper()
+		var out, errs bytes.Buffer
+		if got := run(context.Background(), []string{"--dry-run", "--json", dump, half.Addr}, nil, &out, &errs); got != code {
+			t.Errorf("exit code %d\n%s", got, errs.String())
+		}
+		for _, text := range want {
+			if !strings.Contains(out.String(), text) {
+				t.Errorf("no %q in\n%s", text, out.String())
+			}
+		}
+	}
+	leaves := half.Addr + " is moving 1 slot away (the first is 77)"
+	expect(exitOK, leaves)
+	c.Masters()[2].Kill()
+	for end := time.Now().Add(time.Minute); !strings.Contains(down.Client().ClusterInfo(t.Context()).Val(), "cluster_state:fail"); {
+		if time.Now().After(end) {
+			t.Fatal("the cluster is not down")
+		}
+	}
+	expect(exitStart, leaves, `{"text":"`+down.Addr+` thinks that the cluster is down, and takes no writes as long as it does","hint":"`+hintCheck+`","exit_code":2}`)
+}
+
 // TestPlanInPieces: small streams that not every master would read as they are meant are
 // written in pieces, which a dry run says.
 func TestPlanInPieces(t *testing.T) {
