@@ -21,31 +21,24 @@ type Process struct {
 	Replicas []string `json:"replicas,omitempty"` // ids of the nodes that have been its replicas
 	Keys     int64    `json:"keys"`               // of the dump that it has, as it has said
 	// Confirm is how many replicas have confirmed each of the keys.
-	Confirm int             `json:"confirm,omitempty"`
-	Slots   []slotter.Range `json:"slots,omitempty"` // of a node of a cluster
+	Confirm int `json:"confirm,omitempty"`
 }
 
 // Processes returns what the masters are now.
 func (im *Importer) Processes() []Process {
 	m := im.slotMap.Load()
-	all := make([]Process, len(m.Masters))
-	if !im.cluster.Standalone() {
-		for i := range all {
-			all[i].Slots = m.Ranges(i)
-		}
-	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	for i, n := range m.Masters {
-		p := &all[i]
-		p.ID, p.Addr, p.RunID, p.History = n.ID, n.Addr, im.runIDs[n.Addr], im.history[n.Addr]
-		p.Keys, p.Confirm = im.heldBy(n.Addr), im.opts.WaitReplicas
+	all := make([]Process, 0, len(m.Masters))
+	for _, n := range m.Masters {
+		p := Process{ID: n.ID, Addr: n.Addr, RunID: im.runIDs[n.Addr], History: im.history[n.Addr], Keys: im.heldBy(n.Addr), Confirm: im.opts.WaitReplicas}
 		for pair := range im.replicas {
 			if pair[0] == n.ID {
 				p.Replicas = append(p.Replicas, pair[1])
 			}
 		}
 		slices.Sort(p.Replicas)
+		all = append(all, p)
 	}
 	return all
 }
@@ -136,7 +129,7 @@ func (im *Importer) emptied(m *slotter.Map, before []Process) map[string]bool {
 }
 
 // givenUp returns which of the nodes that had keys before are no masters now, and neither
-// well nor known to a node that tells of the others. Those whose keys others have are none.
+// well nor known to a node that tells of the others.
 func (im *Importer) givenUp(m *slotter.Map, before []Process) map[string]bool {
 	dead := make(map[string]bool)
 	for _, p := range before {
@@ -159,44 +152,7 @@ func (im *Importer) givenUp(m *slotter.Map, before []Process) map[string]bool {
 	if !told {
 		return nil
 	}
-	for _, p := range before {
-		if dead[p.ID] && im.drained(m, p) {
-			delete(dead, p.ID)
-		}
-	}
 	return dead
-}
-
-// keysPerSlot is how many keys a slot should have, on the average, so that none of a
-// cluster's has none by chance.
-const keysPerSlot = 16
-
-// drained reports whether the slots of a master have been moved away from it with their
-// keys, before it was taken from the cluster: the owners have all keys that it had, and some
-// in each of its slots. Slots that are given to others without their keys are empty; where
-// some may be by chance, nothing is known.
-func (im *Importer) drained(m *slotter.Map, p Process) bool {
-	seen, to := make(map[uint16]bool), make(map[string][]uint16)
-	for _, r := range p.Slots {
-		for slot := int(r.First); slot <= int(r.Last) && slot < slotter.Slots; slot++ {
-			if owner := m.Owner(uint16(slot)); owner >= 0 && !seen[uint16(slot)] {
-				seen[uint16(slot)] = true
-				to[m.Masters[owner].Addr] = append(to[m.Masters[owner].Addr], uint16(slot))
-			}
-		}
-	}
-	if len(seen) == 0 || p.Keys < int64(len(seen))*keysPerSlot {
-		return false
-	}
-	have := int64(0)
-	for addr, slots := range to {
-		counts, err := im.keysInSlots(im.ctx, addr, slots)
-		if err != nil || slices.Min(counts) == 0 {
-			return false
-		}
-		have += sum(counts)
-	}
-	return have >= p.Keys
 }
 
 // After returns what is known of the masters in now if before is what an earlier import
