@@ -81,11 +81,12 @@ func (im *Importer) Settled() (Mark, bool) {
 }
 
 // unsettled returns the least offset of a key that a Feeder has met and that is not
-// settled, none if there is none. A key that goes from a chunk to a batch has the low of
-// the chunk until it has that of the batch: so chunks are looked at first, and then which
-// batches there are.
+// settled, none if there is none. A key that leaves its chunk has the low of the chunk
+// until it has that of a batch: so chunks are looked at first, and then which batches
+// there are.
 func (im *Importer) unsettled() int64 {
-	low := min(im.carriers.low(), im.encoders.low())
+	low := im.encoders.low()
+	low = min(low, im.carriers.low())
 	for _, b := range im.allBatches() {
 		low = min(low, b.low.Load())
 	}
