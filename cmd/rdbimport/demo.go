@@ -88,7 +88,7 @@ func (f *demoFlags) run(ctx context.Context, s *streams) (err error) {
 		return in.or(err)
 	}
 	defer func() { err = errors.Join(err, cluster.Stop()) }()
-	say("version %s, at redis://%s", cluster.Version(), cluster.Addrs()[0])
+	say("%s %s, at redis://%s", cluster.Family(), cluster.Version(), cluster.Addrs()[0])
 
 	file := filepath.Join(dir, "dump.rdb")
 	stats, err := f.writeDump(in.soft, file, cluster)
@@ -173,23 +173,12 @@ func (f *demoFlags) writeDump(ctx context.Context, name string, cluster *localcl
 	if f.keys > 0 {
 		return dataset.Mixed(w, int(f.keys), 1)
 	}
-	flavor, err := flavorOf(ctx, cluster)
-	if err != nil {
-		return stats, err
-	}
-	return dataset.Sample(w, flavor)
+	return dataset.Sample(w, flavorOf(cluster))
 }
 
 // flavorOf returns the newest flavor of sample that the cluster can read.
-func flavorOf(ctx context.Context, cluster *localcluster.Cluster) (dataset.Flavor, error) {
-	info, err := cluster.Nodes()[0].Client().InfoMap(ctx, "server").Result()
-	if err != nil {
-		return dataset.Flavor{}, err
-	}
-	family, version := "redis", cluster.Version()
-	if info["Server"]["valkey_version"] != "" {
-		family = "valkey"
-	}
+func flavorOf(cluster *localcluster.Cluster) dataset.Flavor {
+	family, version := strings.ToLower(cluster.Family()), cluster.Version()
 	flavors := dataset.Flavors()
 	best := flavors[0] // the oldest, which every server reads
 	for _, f := range flavors {
@@ -198,7 +187,7 @@ func flavorOf(ctx context.Context, cluster *localcluster.Cluster) (dataset.Flavo
 			best = f
 		}
 	}
-	return best, nil
+	return best
 }
 
 // untilDone is a writer that fails once ctx has ended.

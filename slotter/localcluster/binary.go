@@ -38,24 +38,24 @@ func command(ctx context.Context, binary string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-var versionPattern = regexp.MustCompile(`\bv=([0-9]+\.[0-9]+\.[0-9]+)`)
+var versionPattern = regexp.MustCompile(`(\w*) server v=([0-9]+\.[0-9]+\.[0-9]+)`)
 
-// version asks the binary which version it is: "Redis server v=7.0.15 sha=...".
-func version(ctx context.Context, binary string) (slotter.Version, error) {
+// version asks the binary what it is: "Redis server v=7.0.15 sha=...".
+func version(ctx context.Context, binary string) (family string, _ slotter.Version, _ error) {
 	out, err := command(ctx, binary, "--version").Output()
 	var ended *exec.ExitError
 	var path *fs.PathError
 	switch {
 	case errors.As(err, &ended):
-		return slotter.Version{}, fmt.Errorf("%s is no server: asked for its version it ends with %w", binary, err)
+		return "", slotter.Version{}, fmt.Errorf("%s is no server: asked for its version it ends with %w", binary, err)
 	case errors.As(err, &path): // it names the system call
-		return slotter.Version{}, fmt.Errorf("%s cannot be run: %w", binary, path.Err)
+		return "", slotter.Version{}, fmt.Errorf("%s cannot be run: %w", binary, path.Err)
 	case err != nil:
-		return slotter.Version{}, fmt.Errorf("%s cannot be run: %w", binary, err)
+		return "", slotter.Version{}, fmt.Errorf("%s cannot be run: %w", binary, err)
 	}
 	found := versionPattern.FindSubmatch(out)
 	if found == nil {
-		return slotter.Version{}, fmt.Errorf("%s is no server: --version says %.100q", binary, out)
+		return "", slotter.Version{}, fmt.Errorf("%s is no server: --version says %.100q", binary, out)
 	}
-	return slotter.ParseVersion(string(found[1])), nil
+	return string(found[1]), slotter.ParseVersion(string(found[2])), nil
 }

@@ -21,6 +21,7 @@ const startTimeout = 60 * time.Second
 // Cluster is a set of running servers.
 type Cluster struct {
 	opt     Options
+	family  string
 	version slotter.Version
 	dir     string
 	nodes   []*Node
@@ -43,7 +44,7 @@ func Start(ctx context.Context, opt Options) (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	c := &Cluster{opt: opt}
-	if c.version, err = version(ctx, opt.Binary); err != nil {
+	if c.family, c.version, err = version(ctx, opt.Binary); err != nil {
 		return nil, err
 	}
 	if c.dir, err = os.MkdirTemp(opt.Dir, "rdbimport-servers-"); err != nil {
@@ -111,6 +112,9 @@ func (c *Cluster) Addrs() []string {
 	}
 	return out
 }
+
+// Family returns what the servers call themselves: "Redis" or "Valkey".
+func (c *Cluster) Family() string { return c.family }
 
 // Version returns the version of the servers.
 func (c *Cluster) Version() slotter.Version { return c.version }
