@@ -17,12 +17,16 @@ import (
 	"github.com/rdbimport/rdbimport/slotter/localcluster/needs"
 )
 
-// TestPlanMasterDown: of a master that does not answer, a plan says nothing that it
-// cannot know.
-func TestPlanMasterDown(t *testing.T) {
-	binary, err := serverBinary(defaultServer)
-	needs.Have(t, err)
-	c, err := localcluster.Start(t.Context(), localcluster.Options{Binary: binary, Dir: t.TempDir(), NodeTimeout: time.Hour})
+// ownCluster starts a cluster of the usual server, if opt names no other.
+func ownCluster(t *testing.T, opt localcluster.Options) *localcluster.Cluster {
+	t.Helper()
+	if opt.Binary == "" {
+		var err error
+		opt.Binary, err = serverBinary(defaultServer)
+		needs.Have(t, err)
+	}
+	opt.Dir = t.TempDir()
+	c, err := localcluster.Start(t.Context(), opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,15 +35,38 @@ func TestPlanMasterDown(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	c.Masters()[1].Kill()
+	return c
+}
+
+// threeKeys writes a dump of three keys, of a cluster of three masters one for each, and
+// returns its name.
+func threeKeys(t *testing.T) string {
+	t.Helper()
 	var b bytes.Buffer
 	if err := writeStrings(&b, []string{"a=1", "b=2", "c=3"}); err != nil {
 		t.Fatal(err)
 	}
-	dump := filepath.Join(t.TempDir(), "dump.rdb")
-	if err := os.WriteFile(dump, b.Bytes(), 0o600); err != nil {
+	name := filepath.Join(t.TempDir(), "dump.rdb")
+	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return name
+}
+
+// dryRun returns the exit code of a dry run, and what it prints on standard output and
+// standard error.
+func dryRun(args ...string) (code int, out, errs string) {
+	var o, e bytes.Buffer
+	code = run(context.Background(), append([]string{"--dry-run"}, args...), nil, &o, &e)
+	return code, o.String(), e.String()
+}
+
+// TestPlanMasterDown: of a master that does not answer, a plan says nothing that it
+// cannot know.
+func TestPlanMasterDown(t *testing.T) {
+	c := ownCluster(t, localcluster.Options{NodeTimeout: time.Hour})
+	c.Masters()[1].Kill()
+	dump := threeKeys(t)
 	for _, x := range []struct {
 		flag string
 		want []string
@@ -52,14 +79,13 @@ func TestPlanMasterDown(t *testing.T) {
 		}},
 		{"--json", []string{`"cluster":true,"missing_slots"`, `"keys":null,"used_memory":null`, `"keys":0,"used_memory":\d+`}},
 	} {
-		var out, errs bytes.Buffer
-		code := run(context.Background(), []string{"--dry-run", x.flag, dump, c.Addrs()[0]}, nil, &out, &errs)
+		code, out, errs := dryRun(x.flag, dump, c.Addrs()[0])
 		if code != exitStart {
-			t.Errorf("exit code %d\n%s", code, errs.String())
+			t.Errorf("exit code %d\n%s", code, errs)
 		}
 		for _, want := range x.want {
-			if !regexp.MustCompile(want).MatchString(out.String()) {
-				t.Errorf("no %q in\n%s", want, out.String())
+			if !regexp.MustCompile(want).MatchString(out) {
+				t.Errorf("no %q in\n%s", want, out)
 			}
 		}
 	}
@@ -68,17 +94,7 @@ func TestPlanMasterDown(t *testing.T) {
 // TestPlanMembership: a plan says of masters that one leaves a slot half moved, and that one
 // thinks that the cluster is down.
 func TestPlanMembership(t *testing.T) {
-	binary, err := serverBinary(defaultServer)
-	needs.Have(t, err)
-	c, err := localcluster.Start(t.Context(), localcluster.Options{Binary: binary, Dir: t.TempDir(), NodeTimeout: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	c := ownCluster(t, localcluster.Options{NodeTimeout: time.Second})
 	half, down := c.Masters()[0], c.Masters()[1]
 	for _, command := range [][]any{
 		{"CLUSTER", "SETSLOT", "77", "MIGRATING", down.ID},
@@ -88,23 +104,16 @@ func TestPlanMembership(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var b bytes.Buffer
-	if err := writeStrings(&b, []string{"a=1", "b=2", "c=3"}); err != nil {
-		t.Fatal(err)
-	}
-	dump := filepath.Join(t.TempDir(), "dump.rdb")
-	if err := os.WriteFile(dump, b.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	dump := threeKeys(t)
 	expect := func(code int, want ...string) {
 		t.Helper()
-		var out, errs bytes.Buffer
-		if got := run(context.Background(), []string{"--dry-run", "--json", dump, half.Addr}, nil, &out, &errs); got != code {
-			t.Errorf("exit code %d\n%s", got, errs.String())
+		got, out, errs := dryRun("--json", dump, half.Addr)
+		if got != code {
+			t.Errorf("exit code %d\n%s", got, errs)
 		}
 		for _, text := range want {
-			if !strings.Contains(out.String(), text) {
-				t.Errorf("no %q in\n%s", text, out.String())
+			if !strings.Contains(out, text) {
+				t.Errorf("no %q in\n%s", text, out)
 			}
 		}
 	}
@@ -135,15 +144,7 @@ func TestPlanInPieces(t *testing.T) {
 	if err := os.WriteFile(name, []byte(script), 0o700); err != nil { //nolint:gosec // it is a program
 		t.Fatal(err)
 	}
-	c, err := localcluster.Start(t.Context(), localcluster.Options{Binary: name, Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	c := ownCluster(t, localcluster.Options{Binary: name})
 	dump := filepath.Join(dir, "dump.rdb")
 	f, err := os.Create(dump)
 	if err != nil {
@@ -168,12 +169,12 @@ func TestPlanInPieces(t *testing.T) {
 		{"--big-value=4MB", `(?m)^in pieces +7 keys, 11\d kB \(streams that the masters read differently\)$`},
 		{"--big-value=20kB", `(?m)^in pieces +8 keys, 15\d kB \(values of more than 20 kB, and 7 streams that the\n +masters read differently\)$`},
 	} {
-		var out, errs bytes.Buffer
-		if code := run(context.Background(), []string{"--dry-run", x.flag, dump, c.Addrs()[0]}, nil, &out, &errs); code != exitOK {
-			t.Errorf("exit code %d\n%s", code, errs.String())
+		code, out, errs := dryRun(x.flag, dump, c.Addrs()[0])
+		if code != exitOK {
+			t.Errorf("exit code %d\n%s", code, errs)
 		}
-		if !regexp.MustCompile(x.want).MatchString(out.String()) {
-			t.Errorf("no %q in\n%s", x.want, out.String())
+		if !regexp.MustCompile(x.want).MatchString(out) {
+			t.Errorf("no %q in\n%s", x.want, out)
 		}
 	}
 }
