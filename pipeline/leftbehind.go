@@ -63,7 +63,8 @@ func (im *Importer) takenNow() map[string][]uint16 {
 }
 
 // keysLeft returns how many keys a master has for some time in slots that are not its own,
-// and in which of them. One that has become a replica has those of its master.
+// and in which of them, as far as it can be asked. One that has become a replica has those
+// of its master.
 func (im *Importer) keysLeft(ctx context.Context, addr string, slots []uint16) (keys int64, of []slotter.Range) {
 	ctx, cancel := context.WithTimeout(ctx, leftTime)
 	defer cancel()
@@ -76,10 +77,10 @@ func (im *Importer) keysLeft(ctx context.Context, addr string, slots []uint16) (
 		if err == nil {
 			counts, err = im.keysInSlots(ctx, addr, slots)
 		}
-		switch {
-		case err != nil && ctx.Err() != nil:
+		if err != nil { // the time may be over
 			return keys, of
-		case err != nil, sum(counts) == 0:
+		}
+		if sum(counts) == 0 {
 			return 0, nil
 		}
 		keys, of = sum(counts), holding(slots, counts)
