@@ -1,6 +1,7 @@
 package slotter_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -66,5 +67,35 @@ func TestAddrMapTwice(t *testing.T) {
 	_, err := slotter.Connect(t.Context(), parse(t, local.URL()), slotter.Options{AddrMap: map[string]string{nodes[1].Addr: nodes[0].Addr}})
 	if err == nil || !strings.Contains(err.Error(), "two masters to "+nodes[0].Addr) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// An endingContext ends after some looks at whether it has.
+type endingContext struct {
+	context.Context
+	looks int
+}
+
+func (c *endingContext) Err() error {
+	if c.looks--; c.looks < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestMapFromEnds has the context end at every moment at which that is looked at: there is a
+// map or an error.
+func TestMapFromEnds(t *testing.T) {
+	local := servers(t, localcluster.Options{Masters: 1})
+	c := connect(t, local.URL(), slotter.Options{})
+	for looks := 0; ; looks++ {
+		ctx := &endingContext{t.Context(), looks}
+		m, err := c.MapFrom(ctx)
+		if (m == nil) == (err == nil) {
+			t.Errorf("ended at look %d: map %v, error %v", looks, m, err)
+		}
+		if ctx.looks >= 0 {
+			return
+		}
 	}
 }

@@ -40,15 +40,15 @@ func (c *Cluster) MapFrom(ctx context.Context, exclude ...string) (*Map, error) 
 	for _, addr := range c.latestFirst(ctx, nodes) {
 		m, err := c.askMap(ctx, addr)
 		switch {
-		case ctx.Err() != nil:
-			return nil, err
-		case err != nil:
-			failed = append(failed, err)
-		case len(m.Masters) == 0: // a node that was just reset knows nobody
-			empty = m
-		default:
+		case err == nil && len(m.Masters) > 0:
 			c.remember(m)
 			return m, nil
+		case err == nil: // a node that was just reset knows nobody
+			empty = m
+		case ctx.Err() != nil:
+			return nil, err
+		default:
+			failed = append(failed, err)
 		}
 	}
 	switch {
