@@ -33,7 +33,7 @@ func TestRoundTrip(t *testing.T) {
 		write func(w io.Writer, keys int, seed uint64) (dataset.Stats, error)
 	}{
 		{"small", 1_000_000, dataset.Small},
-		{"mixed", 400_000, dataset.Mixed},
+		{"mixed", 1_000_000, dataset.Mixed},
 	} {
 		t.Run(set.name, func(t *testing.T) {
 			var dump bytes.Buffer
