@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -183,20 +182,14 @@ func leavingSlots(nodes string) (all []slotter.Range) {
 }
 
 // keysIn sums up the keys that INFO counts, of one database if only one can be
-// written to: "db0:keys=12,expires=3,...".
+// written to.
 func (t *TargetFacts) keysIn(info map[string]string) (sum int64) {
-	only := ""
+	dbs := keyspace(info)
 	if db := t.im.cluster.Target().DB; db > 0 {
-		only = fmt.Sprintf("db%d", db)
+		return dbs[uint32(db)]
 	}
-	for name, value := range info {
-		text, ok := strings.CutPrefix(value, "keys=")
-		if _, err := strconv.Atoi(strings.TrimPrefix(name, "db")); err != nil || !ok || only != "" && name != only {
-			continue
-		}
-		text, _, _ = strings.Cut(text, ",")
-		n, _ := strconv.ParseInt(text, 10, 64)
-		sum += n
+	for _, keys := range dbs {
+		sum += keys
 	}
 	return sum
 }
