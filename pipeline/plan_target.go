@@ -26,10 +26,6 @@ type Limit struct {
 	Assumed bool
 }
 
-// clientBufferDefault is client-query-buffer-limit of a server that says nothing
-// else.
-const clientBufferDefault = 1 << 30
-
 // MasterFacts are what one master says about itself. Where Err is set it could not
 // be asked, and the rest is not known.
 type MasterFacts struct {
@@ -235,7 +231,7 @@ func (f *MasterFacts) limits(ctx context.Context, c *slotter.Cluster) {
 		return Limit{assumed, true}
 	}
 	f.MaxBulk = ask(bulkSetting, maxBulkDefault)
-	f.ClientBuffer = ask(bufferSetting, clientBufferDefault)
+	f.ClientBuffer = ask(bufferSetting, queryBufferDefault)
 }
 
 // modules asks which modules are loaded: for each a list of names and values.
