@@ -92,10 +92,8 @@ func TestVerifyMoved(t *testing.T) {
 	v, err := pipeline.Verify(t.Context(), c, verifyOpts())
 	noError(t, err)
 	b := lc.Masters()[1]
-	for slot := range 200 {
-		for _, n := range lc.Masters() {
-			must(t, n, "CLUSTER", "SETSLOT", slot, "NODE", b.ID)
-		}
+	for slot := range uint16(200) {
+		assign(t, slot, b, lc.Masters()...)
 	}
 	_, err = imports(t, connect(t, lc.URL()), dump, allOptions())
 	noError(t, err)
@@ -114,10 +112,9 @@ func TestVerifyAsk(t *testing.T) {
 	m, err := c.Map(t.Context())
 	noError(t, err)
 	to := lc.Masters()[2]
-	for slot := uint16(0); slot < 100; slot++ {
+	for slot := range uint16(100) {
 		from := owner(t, lc, m, slot)
-		must(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID)
-		must(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID)
+		migrate(t, slot, from, to)
 	}
 	_, err = imports(t, c, dump, allOptions())
 	noError(t, err)
