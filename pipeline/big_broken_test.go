@@ -311,10 +311,7 @@ func TestBigMigrates(t *testing.T) {
 					}
 					must(t, from, "SET", "large", "is there")
 				}
-				migrating := func() {
-					must(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID)
-					must(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID)
-				}
+				migrating := func() { migrate(t, slot, from, to) }
 				move := func(key string) {
 					host, port, err := net.SplitHostPort(to.Addr)
 					noError(t, err)
@@ -342,9 +339,7 @@ func TestBigMigrates(t *testing.T) {
 						move(key)
 					}
 				}
-				for _, n := range []*localcluster.Node{to, from, lc.Masters()[2]} {
-					must(t, n, "CLUSTER", "SETSLOT", slot, "NODE", to.ID)
-				}
+				assign(t, slot, to, to, from, lc.Masters()[2])
 				r.complete(1)
 				whole(t, lc, dump)
 				if to.Client().Exists(t.Context(), "large").Val() != 1 {

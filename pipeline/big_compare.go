@@ -162,7 +162,7 @@ func (c *rangeCompare) elements(have int64) (differs string, err error) {
 			if differs, err = c.flush(); err == nil && differs == "" {
 				differs, err = c.long(r, el)
 			}
-		case el.Kind == element.Stream, el.Kind == element.Group, el.Kind == element.Pending, el.Kind == element.Consumer, el.Kind == element.Owned:
+		case el.Kind >= element.Stream && el.Kind <= element.Returned:
 			if differs, err = c.flush(); err == nil && differs == "" {
 				differs, err = c.streamPart(el)
 			}

@@ -103,8 +103,8 @@ func (b *bigValue) tooLarge() string {
 // asIs says why the value cannot be sent as it stands in the dump, nil if it can.
 func (b *bigValue) asIs() error {
 	im := b.im
-	if b.e.Type.Type == rdbparse.TypeModule2 && killsServer(im.target.version) && !im.opts.AllowModules {
-		return &refusedError{fmt.Sprintf("%s would exit if the module is not loaded (--allow-modules sends it)", im.target.oldest)}
+	if modulesKill(b.e.Type, im.target.version, im.opts.AllowModules) {
+		return &refusedError{im.target.wouldExit()}
 	}
 	switch plan := element.Plan(b.e.Type, im.target.version); plan.Verb {
 	case element.AsIs:

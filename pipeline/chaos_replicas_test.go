@@ -54,6 +54,32 @@ func TestLaggardTakesOver(t *testing.T) {
 	noError(t, err)
 }
 
+// TestBrokenUnconfirmed breaks the connection to a master which has accepted all keys while
+// its replica has none of them: nothing else goes through that connection any more, and
+// the keys are to be sent again.
+func TestBrokenUnconfirmed(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{Standalone: true, Replicas: 1, Config: []string{"repl-timeout 600"}})
+	const n = 10 // in one batch
+	g, c := behind(t, lc, 1)
+	replica := lc.Nodes()[1]
+	noError(t, replica.Pause())
+	defer replica.Resume() //nolint:errcheck // it has been, or the test has failed
+	opts := all(pipeline.ConflictFail)
+	opts.WaitReplicas = 1
+	r := begin(t, c, numbered(t, n), opts)
+	await(t, "the replica to have been waited for in vain", func() bool {
+		return r.im.Snapshot().Masters[0].State == pipeline.MasterWaiting
+	})
+	if g.Cut() == 0 {
+		t.Error("there was no connection")
+	}
+	noError(t, replica.Resume())
+	if res := r.complete(n); res.Reconnects == 0 {
+		t.Errorf("the connection has not broken: %+v", res)
+	}
+}
+
 // TestLateReplica has a replica take over that the master has got in the course of the
 // import, and that has not got everything: that must be said. An operator orders it, so
 // nothing makes anybody look at the cluster before it has happened.

@@ -3,7 +3,8 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"strconv"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,7 +51,7 @@ func FindTemporary(ctx context.Context, c *slotter.Cluster, f func(addr string, 
 
 // databasesOf returns the databases of a server that have keys, or the one that
 // the target names.
-func databasesOf(ctx context.Context, c *slotter.Cluster, addr string) (dbs []uint32, err error) {
+func databasesOf(ctx context.Context, c *slotter.Cluster, addr string) ([]uint32, error) {
 	if db := c.Target().DB; db > 0 {
 		return []uint32{uint32(db)}, nil
 	}
@@ -58,14 +59,7 @@ func databasesOf(ctx context.Context, c *slotter.Cluster, addr string) (dbs []ui
 	if err != nil {
 		return nil, err
 	}
-	for name := range info {
-		if text, ok := strings.CutPrefix(name, "db"); ok {
-			if n, err := strconv.ParseUint(text, 10, 31); err == nil {
-				dbs = append(dbs, uint32(n))
-			}
-		}
-	}
-	return dbs, nil
+	return slices.Collect(maps.Keys(keyspace(info))), nil
 }
 
 // RemoveTemporary removes a key that FindTemporary has found at addr.

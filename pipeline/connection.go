@@ -13,7 +13,8 @@ type connection struct {
 	conn    net.Conn
 	flight  *queue        // written, and not yet answered
 	written chan struct{} // closed when nothing more will be put into flight
-	broken  chan struct{} // closed when the reader has ended
+	failed  chan struct{} // closed when the reader has met an error
+	ended   chan struct{} // closed when it has ended
 	replies *replyReader
 
 	waiting atomic.Int64 // batches that are being written or not yet answered
@@ -43,7 +44,7 @@ type connection struct {
 }
 
 func newConnection(l *lane, conn net.Conn) *connection {
-	c := &connection{lane: l, conn: conn, flight: newQueue(), written: make(chan struct{}), broken: make(chan struct{}), low: newLowWater(conn)}
+	c := &connection{lane: l, conn: conn, flight: newQueue(), written: make(chan struct{}), failed: make(chan struct{}), ended: make(chan struct{}), low: newLowWater(conn)}
 	c.replies = newReplyReader(conn)
 	c.replies.expect, c.replies.arrived = c.expect, c.arrived
 	c.replies.most, c.replies.counts = max(l.im.held, askText), &l.im.memory
@@ -131,8 +132,8 @@ func (c *connection) write(b *batch) error {
 		}
 		select {
 		case <-l.queue.ready:
-		case <-c.broken:
-			return errors.New("the reader has ended")
+		case <-c.failed: // there may be nothing to write that would show it
+			return errors.New("the reader has failed")
 		case <-l.im.ctx.Done():
 			return l.im.ctx.Err()
 		}

@@ -75,7 +75,7 @@ func makeCare(s element.ServerVersion, allowModules bool) *care {
 		switch {
 		case element.Plan(info, s).Verb != element.AsIs:
 			c[t.Type] = careAlways
-		case t.Type == rdbparse.TypeModule2 && killsServer(s) && !allowModules:
+		case modulesKill(info, s, allowModules):
 			c[t.Type] = careAlways
 		case killsServer(s) && t.Kind == rdbparse.KindString:
 			c[t.Type] = careCompressed
@@ -94,6 +94,17 @@ func makeCare(s element.ServerVersion, allowModules bool) *care {
 // killsServer reports whether a server exits on a value that it cannot load, as
 // Redis does up to 6.0.
 func killsServer(s element.ServerVersion) bool { return !s.Valkey && s.Version < 602 }
+
+// modulesKill reports whether a server may exit on values of a type because they are of a
+// module that it has not loaded, and the user does not allow them all the same.
+func modulesKill(t *rdbparse.TypeInfo, s element.ServerVersion, allowed bool) bool {
+	return t.Type == rdbparse.TypeModule2 && killsServer(s) && !allowed
+}
+
+// wouldExit is why such a value is refused.
+func (t *target) wouldExit() string {
+	return fmt.Sprintf("%s would exit if the module is not loaded (--allow-modules sends it)", t.oldest)
+}
 
 // needsCare reports whether e cannot be sent without a closer look. It is small, so
 // that it is part of its caller: most entries need no more of it than this.
@@ -145,9 +156,8 @@ func (f *Feeder) inPieces(e *rdbparse.Entry) error {
 // is none: e is then counted, unless the error is errInPieces.
 func (f *Feeder) convert(e *rdbparse.Entry) (*rdbparse.Entry, error) {
 	im := f.im
-	if e.Type.Type == rdbparse.TypeModule2 && killsServer(im.target.version) && !im.opts.AllowModules {
-		f.refuse(e, fmt.Sprintf("module type %s: %s would exit if the module is not loaded (--allow-modules sends it)",
-			rdbparse.ModuleName(e.Value), im.target.oldest))
+	if modulesKill(e.Type, im.target.version, im.opts.AllowModules) {
+		f.refuse(e, "module type "+rdbparse.ModuleName(e.Value)+": "+im.target.wouldExit())
 		return nil, nil
 	}
 	f.converted = *e

@@ -144,6 +144,23 @@ func (im *Importer) Database() *uint32 {
 // where there can be only one, it is that. It comes before the first Feeder is used.
 func (im *Importer) GoOnIn(db uint32) { _, _ = im.onlyDB.claim(db) }
 
+// keyspace returns how many keys a server has in each of its databases that are not empty,
+// as INFO says it: "db0:keys=12,expires=3,...".
+func keyspace(info map[string]string) map[uint32]int64 {
+	dbs := make(map[uint32]int64)
+	for name, text := range info {
+		number, isDB := strings.CutPrefix(name, "db")
+		count, counts := strings.CutPrefix(text, "keys=")
+		count, _, _ = strings.Cut(count, ",")
+		db, err := strconv.ParseUint(number, 10, 31)
+		keys, kerr := strconv.ParseInt(count, 10, 64)
+		if isDB && counts && err == nil && kerr == nil {
+			dbs[uint32(db)] = keys
+		}
+	}
+	return dbs
+}
+
 // databasePrefix returns the prefix for keys of database db.
 func databasePrefix(pattern string, db uint32) string {
 	return strings.ReplaceAll(pattern, "%d", strconv.FormatUint(uint64(db), 10))

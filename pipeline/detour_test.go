@@ -44,8 +44,7 @@ func TestDetour(t *testing.T) {
 				if way == "moved" {
 					must(t, from, "CLUSTER", "SETSLOT", slot, "NODE", to.ID)
 				} else {
-					must(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID)
-					must(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID)
+					migrate(t, slot, from, to)
 					for _, m := range lc.Masters() {
 						must(t, m, "ACL", "SETUSER", "some", "on", ">secret", "~*", "+@all", "-asking")
 					}

@@ -51,15 +51,12 @@ func (e evictCount) since(before evictCount) int64 {
 	return e.keys - before.keys
 }
 
-// askedAtOnce is how many servers are asked at once for what they have evicted.
-const askedAtOnce = 16
-
 // askEvicted returns what servers have evicted, by address. Those that do not tell are
 // left out.
 func (im *Importer) askEvicted(ctx context.Context, addrs []string) map[string]evictCount {
 	said := make([]map[string]string, len(addrs))
 	var all errgroup.Group
-	all.SetLimit(askedAtOnce)
+	all.SetLimit(mostAsked)
 	for i, addr := range addrs {
 		all.Go(func() error {
 			said[i], _ = im.cluster.Info(ctx, addr, "")

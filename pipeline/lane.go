@@ -158,7 +158,7 @@ func (l *lane) serve(conn net.Conn, b *batch) {
 		_ = conn.SetReadDeadline(time.Now().Add(lastWords))
 	}
 	close(c.written)
-	<-c.broken
+	<-c.ended
 	c.replies.drop()
 	_ = conn.Close()
 	if l.im.ctx.Err() == nil {
@@ -173,7 +173,7 @@ const lastWords = 200 * time.Millisecond
 // read reads the replies to all that was written, and hands on what they leave
 // open. When the connection breaks it gives back all that is in flight.
 func (c *connection) read() {
-	defer close(c.broken)
+	defer close(c.ended)
 	l := c.lane
 	var failed error
 	for {
@@ -198,6 +198,7 @@ func (c *connection) read() {
 				} else {
 					failed = l.unreadBack(b, failed)
 				}
+				close(c.failed)
 				_ = c.conn.Close() // ends the writer
 			} else if b.how != sendWait {
 				c.timed(b)

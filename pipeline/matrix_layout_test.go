@@ -171,6 +171,26 @@ func TestMatrixNewerTypes(t *testing.T) {
 	}
 }
 
+// TestMatrixNewerTypesInPieces does so with values that are written in pieces, and
+// compared in parts when they are imported again.
+func TestMatrixNewerTypesInPieces(t *testing.T) {
+	dump := newerDump(t)
+	opts := all(pipeline.ConflictFail)
+	opts.BigValue = 1
+	for _, s := range matrixServers(t) {
+		t.Run(s.name, func(t *testing.T) {
+			c := connect(t, s.run(t, true).URL())
+			for i := range 2 {
+				res, err := bigImports(t, c, dump, opts)
+				noError(t, err)
+				if arrived := []int64{res.Restored, res.Existing}[i]; arrived != res.Read-2 || res.Failed != 2 || res.Big == 0 {
+					t.Errorf("import %d: %+v", i, res)
+				}
+			}
+		})
+	}
+}
+
 // TestMatrixVersionCheck imports dumps of both families into Valkey 9 with each
 // of its ways to look at the version of a payload.
 func TestMatrixVersionCheck(t *testing.T) {

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,10 +25,6 @@ type Limit struct {
 	Bytes   int64
 	Assumed bool
 }
-
-// clientBufferDefault is client-query-buffer-limit of a server that says nothing
-// else.
-const clientBufferDefault = 1 << 30
 
 // MasterFacts are what one master says about itself. Where Err is set it could not
 // be asked, and the rest is not known.
@@ -183,20 +178,14 @@ func leavingSlots(nodes string) (all []slotter.Range) {
 }
 
 // keysIn sums up the keys that INFO counts, of one database if only one can be
-// written to: "db0:keys=12,expires=3,...".
+// written to.
 func (t *TargetFacts) keysIn(info map[string]string) (sum int64) {
-	only := ""
+	dbs := keyspace(info)
 	if db := t.im.cluster.Target().DB; db > 0 {
-		only = fmt.Sprintf("db%d", db)
+		return dbs[uint32(db)]
 	}
-	for name, value := range info {
-		text, ok := strings.CutPrefix(value, "keys=")
-		if _, err := strconv.Atoi(strings.TrimPrefix(name, "db")); err != nil || !ok || only != "" && name != only {
-			continue
-		}
-		text, _, _ = strings.Cut(text, ",")
-		n, _ := strconv.ParseInt(text, 10, 64)
-		sum += n
+	for _, keys := range dbs {
+		sum += keys
 	}
 	return sum
 }
@@ -242,7 +231,7 @@ func (f *MasterFacts) limits(ctx context.Context, c *slotter.Cluster) {
 		return Limit{assumed, true}
 	}
 	f.MaxBulk = ask(bulkSetting, maxBulkDefault)
-	f.ClientBuffer = ask(bufferSetting, clientBufferDefault)
+	f.ClientBuffer = ask(bufferSetting, queryBufferDefault)
 }
 
 // modules asks which modules are loaded: for each a list of names and values.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -149,12 +150,7 @@ func askMasters(ctx context.Context, c *slotter.Cluster, m *slotter.Map, warn fu
 
 // setTarget derives from the servers what may be sent to them.
 func (im *Importer) setTarget(servers []slotter.Server) {
-	t := target{servers: servers, oldest: servers[0], maxCommand: math.MaxInt32}
-	for _, s := range servers[1:] {
-		if older(s, t.oldest) {
-			t.oldest = s
-		}
-	}
+	t := target{servers: servers, oldest: oldest(servers), maxCommand: math.MaxInt32}
 	at := level(t.oldest)
 	t.functions = at >= 700 && t.oldest.Family != slotter.Dragonfly
 	switch t.expiry = timeLeft; {
@@ -200,12 +196,11 @@ func commandsOf(s slotter.Server) commands {
 	return c
 }
 
-// older reports whether a understands less than b.
-func older(a, b slotter.Server) bool {
-	if level(a) != level(b) {
-		return level(a) < level(b)
-	}
-	return a.Version[0]*100+a.Version[1] < b.Version[0]*100+b.Version[1]
+// oldest returns the server that understands least.
+func oldest(servers []slotter.Server) slotter.Server {
+	return slices.MinFunc(servers, func(a, b slotter.Server) int {
+		return cmp.Or(cmp.Compare(level(a), level(b)), slices.Compare(a.Version[:2], b.Version[:2]))
+	})
 }
 
 // level is the version of Redis that a server is compatible with, as major*100 +
@@ -222,7 +217,7 @@ func (im *Importer) probeRestore(ctx context.Context, m *slotter.Map, master int
 	}
 	text := err.Error()
 	switch {
-	case strings.HasPrefix(text, "NOPERM") && strings.Contains(text, "to run the"):
+	case deniesCommand([]byte(text)):
 		return fmt.Errorf("%w: %s: RESTORE is not allowed: %s", slotter.ErrNoPermission, addr, text)
 	case strings.HasPrefix(text, "READONLY"):
 		return fmt.Errorf("%w: %s: %s", slotter.ErrReplica, addr, text)

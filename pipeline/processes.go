@@ -3,8 +3,6 @@ package pipeline
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -114,11 +112,10 @@ func (im *Importer) emptied(m *slotter.Map, before []Process) map[string]bool {
 		if err != nil {
 			return nil // of a master that does not tell nothing is said
 		}
-		has := func(name string) bool { return strings.HasPrefix(name, "db") }
-		if db := im.cluster.Target().DB; db > 0 {
-			has = func(name string) bool { return name == fmt.Sprintf("db%d", db) }
+		dbs := keyspace(info)
+		if empty[i] = len(dbs) == 0; im.cluster.Target().DB > 0 {
+			empty[i] = dbs[uint32(im.cluster.Target().DB)] == 0
 		}
-		empty[i] = !slices.ContainsFunc(slices.Collect(maps.Keys(info)), has)
 		return nil
 	})
 	ids := make(map[string]bool)

@@ -52,6 +52,21 @@ func owner(t *testing.T, lc *localcluster.Cluster, m *slotter.Map, slot uint16) 
 	return nil
 }
 
+// migrate begins to move a slot from one node to another.
+func migrate(t *testing.T, slot uint16, from, to *localcluster.Node) {
+	t.Helper()
+	must(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID)
+	must(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID)
+}
+
+// assign tells nodes, one after another, that a slot is that of the node to.
+func assign(t *testing.T, slot uint16, to *localcluster.Node, nodes ...*localcluster.Node) {
+	t.Helper()
+	for _, n := range nodes {
+		must(t, n, "CLUSTER", "SETSLOT", slot, "NODE", to.ID)
+	}
+}
+
 // TestMoved moves slots, keys and all, after the importer has read the slot map:
 // it must obey MOVED.
 func TestMoved(t *testing.T) {
@@ -64,10 +79,8 @@ func TestMoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := lc.Masters()[1]
-	for slot := range 200 {
-		for _, n := range lc.Masters() {
-			must(t, n, "CLUSTER", "SETSLOT", slot, "NODE", b.ID)
-		}
+	for slot := range uint16(200) {
+		assign(t, slot, b, lc.Masters()...)
 	}
 	if err := im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{})); err != nil {
 		t.Error(err)
@@ -95,10 +108,9 @@ func TestAsk(t *testing.T) {
 				t.Fatal(err)
 			}
 			to := lc.Masters()[2]
-			for slot := uint16(0); slot < 100; slot++ {
+			for slot := range uint16(100) {
 				from := owner(t, lc, m, slot)
-				must(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID)
-				must(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID)
+				migrate(t, slot, from, to)
 			}
 			for range 2 { // the second time all keys exist, behind ASK
 				res, err := imports(t, c, dump, all(policy))
@@ -106,10 +118,8 @@ func TestAsk(t *testing.T) {
 					t.Fatalf("%v, %+v", err, res)
 				}
 			}
-			for slot := range 100 {
-				for _, n := range lc.Masters() {
-					must(t, n, "CLUSTER", "SETSLOT", slot, "NODE", to.ID)
-				}
+			for slot := range uint16(100) {
+				assign(t, slot, to, lc.Masters()...)
 			}
 			if d := state.Diff(want, held(t, masters(lc)...)); d != "" {
 				t.Error(d)
@@ -132,9 +142,8 @@ func TestUnnamed(t *testing.T) {
 		must(t, n, "CONFIG", "SET", "cluster-preferred-endpoint-type", "hostname")
 	}
 	from := owner(t, lc, m, 0)
-	for slot := range 100 {
-		must(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID)
-		must(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID)
+	for slot := range uint16(100) {
+		migrate(t, slot, from, to)
 	}
 	opts := allOptions()
 	opts.RetryTimeout = time.Second
@@ -145,9 +154,8 @@ func TestUnnamed(t *testing.T) {
 	opts.RetryTimeout = time.Minute
 	r := begin(t, c, dump, opts)
 	r.reach(4500)
-	for slot := range 100 {
-		must(t, to, "CLUSTER", "SETSLOT", slot, "NODE", to.ID)
-		must(t, from, "CLUSTER", "SETSLOT", slot, "NODE", to.ID)
+	for slot := range uint16(100) {
+		assign(t, slot, to, to, from)
 	}
 	r.complete(5000)
 }

@@ -68,7 +68,7 @@ func (r *routes) eachMaster(ctx context.Context, do func(ctx context.Context, ad
 	return all.Wait()
 }
 
-// mostAsked is how many masters are asked at a time.
+// mostAsked is how many servers are asked at a time.
 const mostAsked = 16
 
 // replace installs m in the place of the present map, and notes what the change has lost.

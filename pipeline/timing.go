@@ -39,7 +39,7 @@ func (t *target) takesAsIs(e *rdbparse.Entry, modules bool) bool {
 		return false
 	case !t.needsCare(e):
 		return true
-	case e.Type.Type == rdbparse.TypeModule2 && killsServer(t.version) && !modules:
+	case modulesKill(e.Type, t.version, modules):
 		return false
 	}
 	v := element.Value{Type: e.Type, Raw: e.Value, Fields: e.Fields}

@@ -212,22 +212,11 @@ func (v *Verifier) preflight(ctx context.Context, m *slotter.Map) error {
 		return err
 	}
 	v.clock.begin(now)
-	oldest := servers[0]
-	for _, s := range servers[1:] {
-		if older(s, oldest) {
-			oldest = s
-		}
-	}
-	v.commands = commandsOf(oldest)
-	v.expiry = expiryQuery{command: "PEXPIRETIME"}
-	v.tol = v.opts.TTLTolerance.Milliseconds()
-	for _, s := range servers {
-		if level(s) < 700 {
-			v.expiry = timeLeft
-		}
-	}
-	if v.expiry.timed {
-		v.tol = max(v.tol, ttlTolerance)
+	least := oldest(servers)
+	v.commands = commandsOf(least)
+	v.expiry, v.tol = expiryQuery{command: "PEXPIRETIME"}, v.opts.TTLTolerance.Milliseconds()
+	if level(least) < 700 {
+		v.expiry, v.tol = timeLeft, max(v.tol, ttlTolerance)
 	}
 	v.db = uint32(max(v.cluster.Target().DB, 0))
 	return v.probeRights(ctx, m)

@@ -97,7 +97,7 @@ func (v *Verifier) compareRanges(p place, b *verifyBatch, i int, e *rdbparse.Ent
 		return err
 	}
 	c := rangeCompare{
-		wire: w, send: send, idle: func() {}, key: b.key(i), e: e, v: value, held: Options{Memory: v.opts.Memory}.textLimit(),
+		wire: w, send: send, idle: func() {}, key: b.key(i), e: e, v: value, held: v.held,
 		now: v.clock.now.Load(), clock: v.clock.now.Load, commands: v.commands,
 	}
 	have := held{}

@@ -7,7 +7,6 @@ import (
 	"hash/maphash"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -120,16 +119,7 @@ func (v *Verifier) databasesOf(ctx context.Context, addr string) (map[uint32]int
 	if err != nil {
 		return nil, err
 	}
-	dbs := make(map[uint32]int64)
-	for name, text := range info {
-		n, err := strconv.ParseUint(strings.TrimPrefix(name, "db"), 10, 32)
-		count, _, _ := strings.Cut(strings.TrimPrefix(text, "keys="), ",")
-		keys, kerr := strconv.ParseInt(count, 10, 64)
-		if err == nil && kerr == nil {
-			dbs[uint32(n)] = keys
-		}
-	}
-	return dbs, nil
+	return keyspace(info), nil
 }
 
 // scanCount is how many keys one SCAN asks for.

@@ -26,7 +26,7 @@ type verifyFeed struct {
 }
 
 func (f *verifyFeed) init(v *Verifier) {
-	f.source.many = v.severalDatabases()
+	f.source.many, f.only.why = v.severalDatabases(), OneDatabase(v.cluster)
 	f.db = v.db
 	f.lanes = make(map[place]*verifyLane)
 	f.adopt(v.routes.Load())

@@ -2,7 +2,6 @@ package pipeline_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -93,10 +92,8 @@ func TestVerifyMoved(t *testing.T) {
 	v, err := pipeline.Verify(t.Context(), c, verifyOpts())
 	noError(t, err)
 	b := lc.Masters()[1]
-	for slot := range 200 {
-		for _, n := range lc.Masters() {
-			must(t, n, "CLUSTER", "SETSLOT", slot, "NODE", b.ID)
-		}
+	for slot := range uint16(200) {
+		assign(t, slot, b, lc.Masters()...)
 	}
 	_, err = imports(t, connect(t, lc.URL()), dump, allOptions())
 	noError(t, err)
@@ -115,10 +112,9 @@ func TestVerifyAsk(t *testing.T) {
 	m, err := c.Map(t.Context())
 	noError(t, err)
 	to := lc.Masters()[2]
-	for slot := uint16(0); slot < 100; slot++ {
+	for slot := range uint16(100) {
 		from := owner(t, lc, m, slot)
-		must(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID)
-		must(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID)
+		migrate(t, slot, from, to)
 	}
 	_, err = imports(t, c, dump, allOptions())
 	noError(t, err)
@@ -128,7 +124,7 @@ func TestVerifyAsk(t *testing.T) {
 	}
 }
 
-// TestVerifyConnectionsLost cuts all connections a few times.
+// TestVerifyConnectionsLost cuts all connections again and again while it compares.
 func TestVerifyConnectionsLost(t *testing.T) {
 	lc := start(t, localcluster.Options{})
 	c := connect(t, lc.URL())
@@ -136,34 +132,27 @@ func TestVerifyConnectionsLost(t *testing.T) {
 	_, err := imports(t, c, dump, allOptions())
 	noError(t, err)
 	opts := verifyOpts()
-	opts.Memory = 1 << 20
+	opts.Memory = small
 	opts.Found = func(d pipeline.KeyDifference) { t.Errorf("%q: %s", d.Key, d.What) }
 	v, err := pipeline.Verify(t.Context(), c, opts)
 	noError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	var killer sync.WaitGroup
-	killed := int64(0)
-	killer.Go(func() {
-		tick := time.NewTicker(50 * time.Millisecond)
-		defer tick.Stop()
-		for range 8 {
-			for _, m := range masters(lc) {
-				n, _ := m.ClientKillByFilter(t.Context(), "TYPE", "normal").Result()
-				killed += n
-			}
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return
-			}
+	gates := []gate{part(dump, 0.3), part(dump, 0.6), part(dump, 0.9)}
+	checked := make(chan error, 1)
+	go func() {
+		src := &gated{dump: dump, gates: gates, quit: v.Done()}
+		checked <- v.Check(rdbparse.NewScanner(src, rdbparse.Options{}))
+	}()
+	for i, g := range gates {
+		await(t, "keys to be compared", func() bool { return v.Snapshot().Same >= int64(10_000*(i+1)) })
+		for _, m := range masters(lc) {
+			noError(t, m.ClientKillByFilter(t.Context(), "TYPE", "normal").Err())
 		}
-	})
-	cerr := v.Check(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{}))
-	cancel()
-	killer.Wait()
+		close(g.open)
+	}
+	cerr := <-checked
 	res, err := v.Close()
 	if err != nil || cerr != nil || res.Same != 50_000 || res.Extra != 0 || res.Reconnects == 0 {
-		t.Errorf("%v, %v, %+v; %d connections killed", err, cerr, res, killed)
+		t.Errorf("%v, %v, %+v", err, cerr, res)
 	}
 }
 

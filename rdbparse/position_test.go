@@ -3,27 +3,21 @@ package rdbparse_test
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
+	"github.com/rdbimport/rdbimport/rdbparse/internal/corpus"
 )
 
 // TestResume goes on at every position of every dump of the corpus, and expects
 // the records that a whole scan finds there, and the same checksum.
 func TestResume(t *testing.T) {
-	dir, files := corpus(t)
-	for _, f := range files {
-		data, err := os.ReadFile(filepath.Join(dir, f.name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(data) > 64<<10 {
+	for _, f := range corpus.Files(t) {
+		if len(f.Data) > 64<<10 {
 			continue // the small ones hold every type
 		}
-		testResume(t, f.name, data)
+		testResume(t, f.Name, f.Data)
 	}
 }
 
