@@ -24,7 +24,7 @@ seen and active does not count. Values of more than 4 MiB (1/16 of --memory if
 that is less) are compared by ranges, and take no memory.
 
 Of a damaged dump what stands before the fault is compared, and of one that
-Ctrl-C ends what was read.
+Ctrl-C ends what was read, but for a value that was being compared by ranges.
 
 A key that has expired meanwhile is no difference. One that is on the target and
 not in the dump is: DBSIZE of all masters less the keys found, or, with --extra,
