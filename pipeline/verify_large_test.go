@@ -144,3 +144,37 @@ func TestVerifyLargeLost(t *testing.T) {
 		t.Errorf("%v, %+v", err, res)
 	}
 }
+
+// TestVerifyFrozen freezes a master whose replica then takes its place, with large values
+// and with others.
+func TestVerifyFrozen(t *testing.T) {
+	t.Parallel()
+	for _, large := range []bool{false, true} {
+		lc := start(t, replicated)
+		c := connect(t, lc.URL())
+		dump := manyStrings(t, 300)
+		whole := all(pipeline.ConflictFail)
+		whole.WaitReplicas = 1
+		_, err := imports(t, c, dump, whole)
+		noError(t, err)
+		masters, replicas := nodes(t, lc)
+		opts := verifyOpts()
+		opts.RetryTimeout = 5 * time.Second
+		v, err := pipeline.Verify(t.Context(), c, opts)
+		noError(t, err)
+		noError(t, masters[0].Pause())
+		resume := sync.OnceValue(masters[0].Resume)
+		t.Cleanup(func() { _ = resume() })
+		takenOver(t, lc, masters[0], replicas[0])
+		scan := rdbparse.Options{}
+		if large {
+			scan = rdbparse.Options{MaxValue: 1, Again: bytes.NewReader(dump)}
+		}
+		cerr := v.Check(rdbparse.NewScanner(bytes.NewReader(dump), scan))
+		res, err := v.Close()
+		if cerr != nil || err != nil || res.Same != 300 {
+			t.Errorf("large %v: %v, %v, %+v", large, cerr, err, res)
+		}
+		noError(t, resume())
+	}
+}

@@ -70,6 +70,7 @@ func (v *Verifier) redoMany(conns map[place]*verifyConn, b *verifyBatch) {
 	}
 	c, err := v.redoConn(conns, p)
 	if err != nil {
+		v.refresh(p.addr) // another master may have taken its place
 		return
 	}
 	defer c.replies.release()
@@ -83,6 +84,7 @@ func (v *Verifier) redoMany(conns map[place]*verifyConn, b *verifyBatch) {
 		if err != nil {
 			c.close()
 			delete(conns, p)
+			v.refresh(p.addr)
 			return
 		}
 		if refused != "" {
