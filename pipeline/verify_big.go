@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rdbimport/rdbimport/rdbparse"
@@ -75,7 +76,7 @@ func (v *Verifier) inRanges(ctx context.Context, wait *verifyWait, b *verifyBatc
 			return nil
 		}
 		var reply *replyError
-		if errors.As(err, &reply) {
+		if errors.As(err, &reply) && !changedMeanwhile(reply.text) {
 			act, next := v.refused(reply.addr, b, i, reply.text)
 			if b.keys[i].settled {
 				return nil
@@ -104,6 +105,10 @@ func (v *Verifier) inRanges(ctx context.Context, wait *verifyWait, b *verifyBatc
 		v.refresh(p.addr)
 	}
 }
+
+// changedMeanwhile reports whether an error says that the key was there, and is not any
+// more, or holds something else: asking anew finds out.
+func changedMeanwhile(text string) bool { return lostStream(text) || strings.HasPrefix(text, "WRONGTYPE") }
 
 // compareRanges compares key i of b with what is at p, and settles it. begun tells, with
 // an error, that some of the value had been compared.

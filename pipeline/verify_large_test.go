@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -37,7 +38,7 @@ func compareLarge(t *testing.T, c *slotter.Cluster, dump []byte, opts pipeline.V
 		*to = append(*to, text)
 	}
 	opts.Warn = func(text string) { note(&r.warned, text) }
-	opts.Found = func(d pipeline.KeyDifference) { note(&r.found, d.What) }
+	opts.Found = func(d pipeline.KeyDifference) { note(&r.found, fmt.Sprintf("%v: %s", d.Kind, d.What)) }
 	var err error
 	r.Verifier, err = pipeline.Verify(t.Context(), c, opts)
 	noError(t, err)
@@ -176,5 +177,44 @@ func TestVerifyFrozen(t *testing.T) {
 			t.Errorf("large %v: %v, %v, %+v", large, cerr, err, res)
 		}
 		noError(t, resume())
+	}
+}
+
+// TestVerifyLargeGone deletes a stream, and puts something else in its place, while it is
+// compared: what is asked next has an error for an answer.
+func TestVerifyLargeGone(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{Standalone: true})
+	server, target := lc.Nodes()[0], altered{t, lc}
+	for i := range 60 {
+		target.run("stream", cmd("XADD", fmt.Sprintf("%d-1", i+1), "f", noise(uint64(i), 1000)))
+	}
+	target.run("stream", cmd("XGROUP CREATE", "group", "0"))
+	dump := save(t, server, false)
+	g, c := behind(t, lc, 1)
+	for _, step := range []struct {
+		put  []any
+		kind pipeline.DifferenceKind
+		what string
+	}{
+		{cmd("DEL"), pipeline.Missing, "the target does not have it"},
+		{cmd("SADD", "member"), pipeline.Different, "it is a set, in the dump a stream"},
+	} {
+		_, err := imports(t, c, dump, all(pipeline.ConflictReplace))
+		noError(t, err)
+		must(t, server, "CONFIG", "RESETSTAT")
+		g.Set(proxy.Plan{Rate: 16 << 10}) // its entries take 4 s
+		r := compareLarge(t, c, dump, verifyOpts())
+		await(t, "its entries to be asked for", func() bool {
+			info, err := server.Client().Info(t.Context(), "commandstats").Result()
+			return err == nil && strings.Contains(info, "cmdstat_xrange:")
+		})
+		target.run("stream", cmd("DEL"))
+		target.run("stream", step.put)
+		g.Set(proxy.Plan{})
+		res, err := r.end()
+		if err != nil || res.Differences() != 1 || len(r.found) != 1 || r.found[0] != fmt.Sprintf("%v: %s", step.kind, step.what) {
+			t.Errorf("%v, %+v, found %q", err, res, r.found)
+		}
 	}
 }
