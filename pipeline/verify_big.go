@@ -108,7 +108,9 @@ func (v *Verifier) inRanges(ctx context.Context, wait *verifyWait, b *verifyBatc
 
 // changedMeanwhile reports whether an error says that the key was there, and is not any
 // more, or holds something else: asking anew finds out.
-func changedMeanwhile(text string) bool { return lostStream(text) || strings.HasPrefix(text, "WRONGTYPE") }
+func changedMeanwhile(text string) bool {
+	return lostStream(text) || strings.HasPrefix(text, "WRONGTYPE")
+}
 
 // compareRanges compares key i of b with what is at p, and settles it. begun tells, with
 // an error, that some of the value had been compared.
