@@ -28,6 +28,7 @@ func (c *rangeCompare) text(r *element.Reader, el *element.Element, have int64) 
 			if err != nil {
 				return err
 			}
+			c.idle()
 			if !rep.is(p[:step]) {
 				differs = fmt.Sprintf("it differs within %s from offset %d", counted(step, "byte"), at)
 				return errDiffers

@@ -75,7 +75,7 @@ const (
 	Different                        // it has another value, or a key that had expired
 	ExpiryOff                        // it has the value, but another expiry
 	Unreadable                       // the target, or the dump, does not let it be compared
-	Extra                            // the dump does not have the key
+	Extra                            // the dump does not have the key, or not for the master that has it
 	Function                         // a function library is not on every master as it is in the dump
 )
 

@@ -170,22 +170,53 @@ func (s *seenKeys) first(hash uint64) bool {
 func (v *Verifier) scan(ctx context.Context, addr string, db uint32, seen *seenKeys) error {
 	client, cursor := v.cluster.ClientDB(addr, int(db)), uint64(0)
 	own := keyHashes{seed: v.hashes.seed} // to hash with, since others do so at the same time
+	places := misplaced{v: v, addr: addr, db: db, sent: make(map[uint16]struct{})}
 	for {
 		keys, next, err := client.Scan(ctx, cursor, "", scanCount).Result()
 		if err != nil {
 			return fmt.Errorf("%s: SCAN: %w", addr, err)
 		}
 		for _, key := range keys {
-			x := own.hash(db, nil, []byte(key))
-			if v.hashes.has(x) || !v.sampled(slotter.Slot([]byte(key))) || !seen.first(x) {
+			x, slot, what := own.hash(db, nil, []byte(key)), slotter.Slot([]byte(key)), "the dump does not have it"
+			if !v.sampled(slot) {
 				continue
 			}
-			v.found(KeyDifference{Kind: Extra, Key: []byte(key), DB: db, What: "the dump does not have it", Offset: -1})
+			if v.hashes.has(x) {
+				if !places.stray(ctx, key, slot) {
+					continue
+				}
+				what = fmt.Sprintf("it is on %s, which does not own its slot", addr)
+			}
+			if seen.first(x) {
+				v.found(KeyDifference{Kind: Extra, Key: []byte(key), DB: db, What: what, Offset: -1})
+			}
 		}
 		if cursor = next; cursor == 0 {
 			return nil
 		}
 	}
+}
+
+// misplaced tells which keys of a master nobody finds there.
+type misplaced struct {
+	v    *Verifier
+	addr string
+	db   uint32
+	sent map[uint16]struct{} // slots for which their owner sends elsewhere
+}
+
+// stray reports whether the slot of a key that the master has is another's, who does not
+// send those who ask for the key elsewhere, as it does while the slot is migrated.
+func (m *misplaced) stray(ctx context.Context, key string, slot uint16) bool {
+	owner := m.v.ownerOf([]byte(key))
+	if _, known := m.sent[slot]; known || owner == m.addr || owner == nowhere {
+		return false
+	}
+	if m.v.cluster.ClientDB(owner, int(m.db)).Exists(ctx, key).Err() != nil {
+		m.sent[slot] = struct{}{}
+		return false
+	}
+	return true
 }
 
 // writes is how many changes all masters have counted since their last save.

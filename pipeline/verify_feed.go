@@ -23,12 +23,14 @@ type verifyFeed struct {
 	turn      int
 	filling   []*verifyBatch // by master, nil if none
 	met       int64          // keys of this source
+	wait      *verifyWait    // of values that are compared in ranges
 }
 
 func (f *verifyFeed) init(v *Verifier) {
 	f.source.many, f.only.why = v.severalDatabases(), OneDatabase(v.cluster)
 	f.db = v.db
 	f.lanes = make(map[place]*verifyLane)
+	f.wait = v.waits.add(MasterSilent)
 	f.adopt(v.routes.Load())
 }
 

@@ -62,7 +62,7 @@ func (v *Verifier) libraryOn(ctx context.Context, addr, name, code string) (diff
 			break
 		}
 		v.counts.reconnects.Add(1)
-		if err := v.pause(pause); err != nil {
+		if err := v.pause(ctx, pause); err != nil {
 			return "", err
 		}
 	}

@@ -41,7 +41,7 @@ func (l *verifyLane) session(first *verifyBatch) {
 	v := l.v
 	l.wait.begin(l.place.addr)
 	defer l.wait.end()
-	c, err := v.dial(l.place)
+	c, err := v.dial(v.ctx, l.place)
 	if err != nil {
 		v.redo <- first
 		return
@@ -192,17 +192,17 @@ const verifyBuffer = 128 << 10
 
 const noTouch = "*3\r\n$6\r\nCLIENT\r\n$8\r\nNO-TOUCH\r\n$2\r\nON\r\n"
 
-// dial opens a connection to a place.
-func (v *Verifier) dial(p place) (*verifyConn, error) {
+// dial opens a connection to a place, which lasts until ctx ends.
+func (v *Verifier) dial(ctx context.Context, p place) (*verifyConn, error) {
 	if p.addr == nowhere {
 		return nil, fmt.Errorf("%w: no master owns the slot", slotter.ErrClusterDown)
 	}
-	conn, err := v.cluster.Dial(v.ctx, p.addr, int(p.db))
+	conn, err := v.cluster.Dial(ctx, p.addr, int(p.db))
 	if err != nil {
 		return nil, err
 	}
 	c := &verifyConn{Conn: conn, addr: p.addr, timeout: v.opts.RetryTimeout}
-	c.unhook = context.AfterFunc(v.ctx, func() { _ = conn.Close() })
+	c.unhook = context.AfterFunc(ctx, func() { _ = conn.Close() })
 	c.replies = newReplyReader(c)
 	c.replies.buf, c.replies.most = make([]byte, verifyBuffer), max(v.held, askText)
 	if _, err = c.Write([]byte(noTouch)); err == nil {

@@ -30,7 +30,7 @@ func (v *Verifier) runRedo() {
 					continue
 				}
 				wait.begin(v.ownerOf(b.key(i)))
-				if err := v.redoKey(conns, b, i); err != nil {
+				if err := v.redoKey(conns, wait, b, i); err != nil {
 					v.fail(err)
 					return
 				}
@@ -70,6 +70,7 @@ func (v *Verifier) redoMany(conns map[place]*verifyConn, b *verifyBatch) {
 	}
 	c, err := v.redoConn(conns, p)
 	if err != nil {
+		v.refresh(p.addr) // another master may have taken its place
 		return
 	}
 	defer c.replies.release()
@@ -83,6 +84,7 @@ func (v *Verifier) redoMany(conns map[place]*verifyConn, b *verifyBatch) {
 		if err != nil {
 			c.close()
 			delete(conns, p)
+			v.refresh(p.addr)
 			return
 		}
 		if refused != "" {
@@ -96,7 +98,7 @@ func (v *Verifier) redoConn(conns map[place]*verifyConn, p place) (*verifyConn, 
 	if c := conns[p]; c != nil {
 		return c, nil
 	}
-	c, err := v.dial(p)
+	c, err := v.dial(v.ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -107,9 +109,9 @@ func (v *Verifier) redoConn(conns map[place]*verifyConn, p place) (*verifyConn, 
 
 // redoKey compares key i of b: it follows redirects, and tries again for some
 // time when something is in the way.
-func (v *Verifier) redoKey(conns map[place]*verifyConn, b *verifyBatch, i int) error {
+func (v *Verifier) redoKey(conns map[place]*verifyConn, wait *verifyWait, b *verifyBatch, i int) error {
 	if b.keys[i].long {
-		return v.checkLong(b, i)
+		return v.checkLong(wait, b, i)
 	}
 	slot, until := slotter.Slot(b.key(i)), time.Now().Add(v.opts.RetryTimeout)
 	r := v.routes.Load()
@@ -117,7 +119,7 @@ func (v *Verifier) redoKey(conns map[place]*verifyConn, b *verifyBatch, i int) e
 	for hops := 0; ; {
 		act, next, err := v.askOne(conns, place{addr, b.place.db, 0}, b, i, ask)
 		if act == actOK && b.keys[i].long {
-			return v.checkLong(b, i)
+			return v.checkLong(wait, b, i)
 		}
 		if act == actOK {
 			return nil
@@ -132,7 +134,7 @@ func (v *Verifier) redoKey(conns map[place]*verifyConn, b *verifyBatch, i int) e
 			addr, ask = next, act == actAsk
 			continue
 		}
-		if err := v.pause(pause); err != nil {
+		if err := v.pause(v.ctx, pause); err != nil {
 			return err
 		}
 		pause = min(2*pause, longPause)
@@ -186,14 +188,14 @@ func (v *Verifier) refresh(not string) {
 	}
 }
 
-// pause waits.
-func (v *Verifier) pause(d time.Duration) error {
+// pause waits, until ctx ends at the longest.
+func (v *Verifier) pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return nil
-	case <-v.ctx.Done():
-		return context.Cause(v.ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }

@@ -341,3 +341,57 @@ func TestSlowLine(t *testing.T) {
 		t.Errorf("%v, %+v", err, res)
 	}
 }
+
+// TestVerifyStray puts keys on a master that does not own them: that is counted, and
+// listed, unless their slot is being migrated there.
+func TestVerifyStray(t *testing.T) {
+	lc := start(t, localcluster.Options{})
+	c := connect(t, lc.URL())
+	dump := manyStrings(t, 300)
+	_, err := imports(t, c, dump, allOptions())
+	noError(t, err)
+	m, err := c.Map(t.Context())
+	noError(t, err)
+	stray := func(key string, migrating bool) (from *localcluster.Node) {
+		slot := slotter.Slot([]byte(key))
+		from = owner(t, lc, m, slot)
+		to := lc.Masters()[0]
+		if to == from {
+			to = lc.Masters()[1]
+		}
+		must(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID)
+		conn := to.Client().Conn()
+		defer conn.Close()
+		noError(t, conn.Do(t.Context(), "ASKING").Err())
+		noError(t, conn.Do(t.Context(), "RESTORE", key, 0, from.Client().Dump(t.Context(), key).Val()).Err())
+		if migrating {
+			must(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID)
+			must(t, from, "DEL", key)
+		} else {
+			must(t, to, "CLUSTER", "SETSLOT", slot, "STABLE")
+		}
+		return from
+	}
+	stray("key:1", true)
+	stray("key:2", false)
+	must(t, stray("key:3", false), "DEL", "key:3")
+	for _, list := range []bool{false, true} {
+		var found []string
+		opts := verifyOpts()
+		opts.Extra = list
+		opts.Found = func(d pipeline.KeyDifference) { found = append(found, fmt.Sprintf("%v %s: %s", d.Kind, d.Key, d.What)) }
+		v, err := pipeline.Verify(t.Context(), c, opts)
+		noError(t, err)
+		noError(t, v.Check(rdbparse.NewScanner(bytes.NewReader(dump), rdbparse.Options{})))
+		res, err := v.Close()
+		text := strings.Join(found, "\n")
+		if err != nil || res.Same != 299 || res.Missing != 1 || res.Extra != 2 || res.ExtraListed != list {
+			t.Errorf("%v, %+v, found\n%s", err, res, text)
+		}
+		for _, key := range []string{"key:2", "key:3"} {
+			if list != strings.Contains(text, "extra "+key+": it is on 127.0.0.1:") {
+				t.Errorf("listed %v: %s", list, text)
+			}
+		}
+	}
+}

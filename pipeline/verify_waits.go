@@ -12,6 +12,7 @@ import (
 type verifyWait struct {
 	state MasterState // what the master is, once that takes long
 	wait  atomic.Pointer[verifyWaiting]
+	large atomic.Pointer[verifyLarge] // what is compared in ranges
 }
 
 type verifyWaiting struct {
@@ -19,8 +20,21 @@ type verifyWaiting struct {
 	since time.Time
 }
 
+// A verifyLarge is a key whose value is compared in ranges since then.
+type verifyLarge struct {
+	key   []byte
+	since time.Time
+}
+
 func (w *verifyWait) begin(addr string) { w.wait.Store(&verifyWaiting{addr, time.Now()}) }
 func (w *verifyWait) end()              { w.wait.Store(nil) }
+
+// goOn is begin, unless the same master is waited for already.
+func (w *verifyWait) goOn(addr string) {
+	if on := w.wait.Load(); on == nil || on.addr != addr {
+		w.begin(addr)
+	}
+}
 
 // verifyWaits are the waits of all lanes, and of what asks once more.
 type verifyWaits struct {
@@ -35,6 +49,25 @@ func (w *verifyWaits) add(state MasterState) *verifyWait {
 	defer w.mu.Unlock()
 	w.list = append(w.list, one)
 	return one
+}
+
+// Large returns the key whose value has been compared in ranges for longest, the address of
+// its master, and for how long that has been so. It reports false if there is none that
+// takes long.
+func (v *Verifier) Large() (key []byte, addr string, lasts time.Duration, ok bool) {
+	v.waits.mu.Lock()
+	defer v.waits.mu.Unlock()
+	for _, w := range v.waits.list {
+		if on := w.large.Load(); on != nil {
+			if d := time.Since(on.since); d > max(lasts, silenceLimit) {
+				key, lasts = on.key, d
+			}
+		}
+	}
+	if key == nil {
+		return nil, "", 0, false
+	}
+	return key, v.ownerOf(key), lasts, true
 }
 
 // Troubled returns the masters that have left keys waiting for long, by their addresses,

@@ -103,7 +103,7 @@ func (r *importRun) runUntil(in *interrupts) (*summary, error) {
 	defer unhook()
 	show := watchProgress(r.con, r.output, r.phase, r.totalBytes(), func() status {
 		res := im.Snapshot()
-		return status{r.sample(settledKeys(res)), res.Masters}
+		return status{sample: r.sample(settledKeys(res)), masters: res.Masters}
 	})
 	defer show.stop()
 	reading, end := readingContext(in.soft, im)

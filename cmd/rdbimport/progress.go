@@ -27,6 +27,7 @@ const (
 type status struct {
 	sample
 	masters []pipeline.MasterResult // nil where none take part
+	large   string                  // the value that takes long, "" if none does
 }
 
 // A view shows on standard error how it goes on.
@@ -141,7 +142,11 @@ type logView struct {
 }
 
 func (v *logView) show(phase string, m *meter, s status) {
-	v.con.line("%s %s: %s%s", formatClock(m.elapsed()), phase, logText(m, s.sample, v.total), troubleText(s.masters))
+	text := logText(m, s.sample, v.total)
+	if s.large != "" {
+		text += "; " + s.large
+	}
+	v.con.line("%s %s: %s%s", formatClock(m.elapsed()), phase, text, troubleText(s.masters))
 }
 
 func (v *logView) close() {}

@@ -22,6 +22,7 @@ type screen struct {
 	elapsed     time.Duration
 	left        time.Duration
 	leftKnown   bool
+	large       string         // the value that takes long, "" if none does
 	masters     []screenMaster // as the slot map has them
 }
 
@@ -37,6 +38,9 @@ type screenMaster struct {
 func (s *screen) lines(width, height int) []string {
 	width = max(1, width-1) // a full row would leave the cursor beyond its end
 	out := []string{s.bar(width), s.counts()}
+	if s.large != "" {
+		out = append(out, s.large)
+	}
 	if len(s.masters) > 0 {
 		out = append(out, s.table(width, height-1-len(out))...)
 	}
@@ -163,7 +167,7 @@ var (
 	columnsToGo  = []int{1, 4, 5, 3, 2} // keys, in flight, retries, MB/s, keys/s
 )
 
-// mostAddr is how much of an address is shown.
+// mostAddr is how much of an address, or of a key, is shown.
 const mostAddr = 40
 
 // layColumns writes rows of cells as lines: the first, at least as wide as first,

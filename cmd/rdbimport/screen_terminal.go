@@ -62,7 +62,7 @@ func (v *terminalView) close() { v.con.draw(nil, 0) }
 
 // screen gathers what is to be shown.
 func (v *terminalView) screen(phase string, m *meter, s status) *screen {
-	sc := &screen{phase: phase, done: s.bytes, total: v.total, keys: s.keys, elapsed: m.elapsed()}
+	sc := &screen{phase: phase, done: s.bytes, total: v.total, keys: s.keys, elapsed: m.elapsed(), large: s.large}
 	sc.bytesRate, sc.keysRate = m.speed()
 	sc.left, sc.leftKnown = m.left(v.total)
 	for _, master := range s.masters {

@@ -221,3 +221,27 @@ func TestTroubleText(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestLargeText: a screen and a line of the log name the value that takes long, and
+// where it is.
+func TestLargeText(t *testing.T) {
+	if got := largeText(nil, "", 0, false); got != "" {
+		t.Errorf("nothing takes long: %q", got)
+	}
+	large := largeText([]byte("a large\nkey"), "10.0.0.1:7001", 12*time.Second, true)
+	if want := `comparing "a large\nkey" on 10.0.0.1:7001 for 0:12`; large != want {
+		t.Errorf("got %q, want %q", large, want)
+	}
+	st := status{sample: sample{at: time.Unix(1000, 0), bytes: 10}, large: large}
+	st.masters = []pipeline.MasterResult{{Addr: "10.0.0.1:7001", State: pipeline.MasterSilent, For: 9 * time.Second}}
+	m := newMeter(speedWindow, time.Unix(1000, 0))
+	var out strings.Builder
+	(&logView{con: &console{w: &out}}).show("verify", m, st)
+	if want := large + "; 10.0.0.1:7001 silent for 0:09\n"; !strings.HasSuffix(out.String(), "; "+want) {
+		t.Errorf("log line %q, want it to end with %q", out.String(), want)
+	}
+	lines := newTerminalView(&console{w: &out}, 0).screen("verify", m, st).lines(80, 24)
+	if len(lines) != 5 || lines[2] != large {
+		t.Errorf("screen %q", lines)
+	}
+}

@@ -99,10 +99,13 @@ func (r *verification) compareAll(in *interrupts) (begun bool, err error) {
 	defer unhook()
 	r.began = time.Now()
 	show := watchProgress(r.con, r.output, "verify", totalSize(r.inputs), func() status {
-		return status{sample{at: time.Now(), bytes: bytesOf(r.inputs), keys: v.Snapshot().Read}, v.Troubled()}
+		return status{
+			sample:  sample{at: time.Now(), bytes: bytesOf(r.inputs), keys: v.Snapshot().Read},
+			masters: v.Troubled(), large: largeText(v.Large()),
+		}
 	})
 	defer show.stop()
-	reading, end := readUntil(in.soft, v.Done())
+	reading, end := readUntil(in.hard, v.Done()) // a value is let go of before its source is
 	err = r.readAll(reading, v)
 	end()
 	if err != nil {
@@ -114,6 +117,14 @@ func (r *verification) compareAll(in *interrupts) (begun bool, err error) {
 		err = cerr // it is why the reading has ended
 	}
 	return true, err
+}
+
+// largeText says which value takes long, "" if none does.
+func largeText(key []byte, addr string, lasts time.Duration, ok bool) string {
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("comparing %s on %s for %s", cutText(showKey(string(key)), mostAddr), printable(addr), formatClock(lasts))
 }
 
 // prepare opens all sources but standard input, and connects to the target.

@@ -24,15 +24,16 @@ seen and active does not count. Values of more than 4 MiB (1/16 of --memory if
 that is less) are compared by ranges, and take no memory.
 
 Of a damaged dump what stands before the fault is compared, and of one that
-Ctrl-C ends what was read.
+Ctrl-C ends what was read, but for a value that was being compared by ranges.
 
 A key that has expired meanwhile is no difference. One that is on the target and
 not in the dump is: DBSIZE of all masters less the keys found, or, with --extra,
-each by its name. A key twice in the sources (--merge-dbs) makes that count too
-low. A key that the user may not read, or whose value cannot be opened, is
-unreadable, and counted apart. Function libraries have to be on every master
-with the dump's code; scripts of EVAL, which servers keep only until they
-restart, are not looked for.
+each by its name, so also what lies on a master that does not own its slot. A
+key twice in the sources (--merge-dbs, several dumps) makes that count too low,
+and with two values it is different once at the least. A key that the user may
+not read, or whose value cannot be opened, is unreadable, and counted apart.
+Function libraries have to be on every master with the dump's code; scripts of
+EVAL, which servers keep only until they restart, are not looked for.
 
 It reads with CLIENT NO-TOUCH ON where the server has that (Redis 7.2, Valkey);
 elsewhere reading resets the idle times of the keys, and it says so. If the
