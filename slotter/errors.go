@@ -20,6 +20,7 @@ var (
 	ErrUnreachable  = errors.New("unreachable")              // no connection, or no answer in time
 	ErrTLS          = errors.New("TLS failed")               // certificate refused, or only one side speaks TLS
 	ErrClientCert   = errors.New("no client certificate")    // with ErrTLS: the server wants a certificate, or another one
+	ErrMaybeTLS     = errors.New("TLS on one side only?")    // with ErrUnreachable: as a port does that is for TLS, or for none
 	ErrNotRedis     = errors.New("not a Redis server")       // something answers, but not in Redis's protocol; or a Sentinel
 	ErrAuth         = errors.New("authentication failed")    // wrong or missing user or password
 	ErrNoPermission = errors.New("no permission")            // the ACL user may not, or protected mode
@@ -133,8 +134,11 @@ func (d *dialer) nodeError(ctx context.Context, addr string, err error) error {
 		return d.replyError(addr, reply.Error())
 	}
 	msg, kind := d.transportKind(err)
-	if kind == ErrTLS && strings.Contains(alertOf(err), "certificate") {
+	switch {
+	case kind == ErrTLS && strings.Contains(alertOf(err), "certificate"):
 		err = errors.Join(ErrClientCert, err)
+	case d.tls == nil && hungUp(err), errors.Is(err, errHandshake) && timedOut(err):
+		err = errors.Join(ErrMaybeTLS, err)
 	}
 	return &NodeError{Addr: addr, Kind: kind, Msg: msg, Err: err}
 }
@@ -148,6 +152,17 @@ func alertOf(err error) string {
 	return ""
 }
 
+// timedOut reports whether err is that of waiting for too long.
+func timedOut(err error) bool {
+	var netErr net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &netErr) && netErr.Timeout()
+}
+
+// hungUp reports whether err is that of a connection which the other side has closed.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
 // transportKind says what an error that is no reply means.
 func (d *dialer) transportKind(err error) (msg string, kind error) {
 	var (
@@ -156,7 +171,6 @@ func (d *dialer) transportKind(err error) (msg string, kind error) {
 		verify  *tls.CertificateVerificationError
 		unknown x509.UnknownAuthorityError
 		host    x509.HostnameError
-		netErr  net.Error
 		op      *net.OpError
 	)
 	switch {
@@ -166,13 +180,13 @@ func (d *dialer) transportKind(err error) (msg string, kind error) {
 		return strings.TrimPrefix(err.Error(), errHandshake.Error()+": "), ErrTLS
 	case alertOf(err) != "":
 		return "the server refuses: " + alertOf(err), ErrTLS
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+	case timedOut(err):
 		msg = "no answer within " + d.opt.DialTimeout.String()
 		if errors.Is(err, errHandshake) {
 			msg += " (does it speak TLS on this port?)"
 		}
 		return msg, ErrUnreachable
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+	case hungUp(err):
 		if d.tls == nil {
 			return "closed the connection without an answer (a port for TLS, that of the cluster bus, or a proxy?)", ErrUnreachable
 		}

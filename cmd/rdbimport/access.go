@@ -115,12 +115,15 @@ func (f *accessFlags) tlsConfig(target *slotter.Target) (*tls.Config, error) {
 	if f.cert != "" {
 		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
 		if err != nil {
-			return nil, fmt.Errorf("--cert and --key: %w", err)
+			return nil, &usageError{fmt.Sprintf("--cert %q and --key %q: %s", f.cert, f.key, err), hintPair}
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}
 	return cfg, nil
 }
+
+// hintPair says what the two files of a client are.
+const hintPair = "both are in PEM form; the key is that of the certificate, and has no passphrase: openssl pkey -in FILE -out OTHER takes it away"
 
 // A listedError is about a server that the target itself has named.
 type listedError struct{ err error }
@@ -142,6 +145,10 @@ func listed(cluster *slotter.Cluster, err error) error {
 
 // hintTLS is for what accessHint has no better words for.
 const hintTLS = "--cacert FILE names the authority that signed the server's certificate, --sni HOST the name in it, --tls or rediss:// turns TLS on"
+
+// hintMaybeTLS is for a server that answers as one does where only one side speaks TLS.
+const hintMaybeTLS = "a port for TLS takes --tls, or rediss:// (--cacert FILE names the authority that signed the certificate); one without takes redis://, and no --tls; " +
+	"of a proxy that spreads keys itself, such as twemproxy, name a node behind it"
 
 // accessHint says what can be done where a server or its certificate keeps the
 // user out, "" if it is something else.
@@ -175,6 +182,8 @@ func accessHint(err error) string {
 		return "from here that address leads to something else: --map A=B says by which one the server is reached"
 	case errors.As(err, &member):
 		return "start that server, or have a replica take its place: redis-cli --cluster check HOST:PORT shows what is wrong; if it is reached by another address from here, --map A=B says by which"
+	case errors.Is(err, slotter.ErrMaybeTLS):
+		return hintMaybeTLS
 	case errors.Is(err, pipeline.ErrPieces):
 		return hintPieces
 	case strings.Contains(err.Error(), "NOPERM") && strings.Contains(err.Error(), "to run the"):

@@ -148,7 +148,7 @@ func (r *importRun) reopen(ctx context.Context) error {
 		s.in.close()
 		s.active.Store(nil)
 		s.keys, s.checksum = 0, rdbparse.ChecksumPending
-		again, err := openInput(ctx, s.name, r.stdin)
+		again, err := s.in.openAgain(ctx)
 		if err != nil {
 			return err
 		}

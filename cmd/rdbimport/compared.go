@@ -14,7 +14,8 @@ import (
 func runCompared(ctx context.Context, s *streams, set *settings) error {
 	in := catchInterrupts(ctx, func() { s.con.line("%s", interruptText) })
 	defer in.stop()
-	sum, err := newImport(s, set).runUntil(in)
+	im := newImport(s, set)
+	sum, err := im.runUntil(in)
 	if sum == nil {
 		return err
 	}
@@ -29,7 +30,7 @@ func runCompared(ctx context.Context, s *streams, set *settings) error {
 		sum.report(s, set.output)
 	}
 	v := newVerification(s, set.comparison())
-	v.imported = sum
+	v.imported, v.read = sum, im.inputs
 	verr := v.runUntil(in)
 	if set.output.json {
 		sum.compared = v

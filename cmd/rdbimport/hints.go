@@ -38,6 +38,7 @@ var hintTable = []struct {
 	{errUnreadable, "each of them is listed with the reason; a user needs read access to the keys: %R~* (~* before Redis 7.0)"},
 	{errCheckpoint, "delete the checkpoint's file to begin anew, or name another one with --checkpoint"},
 	{errNoCheckpoint, "name another FILE with --checkpoint: this one is left as it is"},
+	{errReplaced, "a server that saves puts a new file in the place of its dump: copy the dump, and name the copy"},
 	{errInUse, "wait until it has ended, or stop it; another import needs another file"},
 	{pipeline.ErrFewReplicas, "add replicas, or ask for fewer: --wait-replicas 0 waits for none"},
 	{errTypes, "without --check everything else is imported, and this is counted as refused (exit code 4)"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -62,6 +63,23 @@ func openInput(ctx context.Context, name string, stdin io.Reader) (*input, error
 	}
 	in := &input{Source: src}
 	return in, nil
+}
+
+// errReplaced is the error about a name that belongs to another file than before.
+var errReplaced = errors.New("another file has been given this name meanwhile")
+
+// openAgain opens the file of in once more, which may be closed. A server that saves replaces
+// its dump: what is read the second time has to be what was read the first.
+func (in *input) openAgain(ctx context.Context) (*input, error) {
+	again, err := openInput(ctx, in.Name(), nil)
+	if err != nil {
+		return nil, err
+	}
+	if !again.SameFile(in.Source) {
+		again.close()
+		return nil, fmt.Errorf("%s: %w", in.Name(), errReplaced)
+	}
+	return again, nil
 }
 
 // unreadableInput says why standard input cannot be a dump, whatever comes out of it. It

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -83,3 +84,33 @@ func TestReadyIsNotWaiting(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// TestOpenAgain: a file is read again while it stands under its name, and not another one
+// that has been put in its place.
+func TestOpenAgain(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "dump.rdb")
+	write := func(name string) {
+		if err := os.WriteFile(name, []byte("REDIS0009\xff\x00\x00\x00\x00\x00\x00\x00\x00"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(name)
+	in, err := openInput(t.Context(), name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := in.openAgain(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.close()
+	write(name + ".saved")
+	if err := os.Rename(name+".saved", name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.openAgain(t.Context()); !errors.Is(err, errReplaced) || !strings.Contains(err.Error(), name) {
+		t.Errorf("error %v, want %v", err, errReplaced)
+	}
+	in.close()
+}

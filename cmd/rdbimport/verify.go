@@ -24,7 +24,8 @@ type verification struct {
 	log     *differenceLog
 	report  verifyReport
 
-	imported *summary // by the same run; nil without an import before
+	imported *summary     // by the same run; nil without an import before
+	read     []*sourceRun // by that import
 }
 
 func newVerification(s *streams, set *verifySettings) *verification {
@@ -129,14 +130,19 @@ func largeText(key []byte, addr string, lasts time.Duration, ok bool) string {
 
 // prepare opens all sources but standard input, and connects to the target.
 func (r *verification) prepare(ctx context.Context) (err error) {
-	for _, s := range r.inputs {
-		if s.name == stdinName {
+	for i, s := range r.inputs {
+		switch {
+		case r.read != nil:
+			s.in, err = r.read[i].in.openAgain(ctx)
+		case s.name == stdinName:
 			if err := unreadableInput(r.stdin); err != nil {
 				return err
 			}
 			continue
+		default:
+			s.in, err = openInput(ctx, s.name, r.stdin)
 		}
-		if s.in, err = openInput(ctx, s.name, r.stdin); err != nil {
+		if err != nil {
 			return err
 		}
 		if err := s.in.QuickCheck(); err != nil {

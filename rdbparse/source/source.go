@@ -15,7 +15,8 @@ import (
 type Source struct {
 	name  string
 	file  *os.File // nil for a reader that is no file
-	owned bool     // whether Close closes file
+	info  os.FileInfo
+	owned bool // whether Close closes file
 
 	regular bool  // a regular file: it can be sought in, and never blocks
 	pipe    bool  // what is read has a writer
@@ -104,7 +105,7 @@ func (s *Source) useFile(f *os.File) error {
 	case info.IsDir():
 		return &Error{Name: s.name, Err: syscall.EISDIR, Hint: "name the dump file in it, of an appendonlydir the *.base.rdb file"}
 	}
-	s.file = f
+	s.file, s.info = f, info
 	if !info.Mode().IsRegular() {
 		s.pipe = info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
 		return nil
@@ -157,6 +158,11 @@ func (s *Source) Read(p []byte) (int, error) {
 
 // Name is what the source was opened as.
 func (s *Source) Name() string { return s.name }
+
+// SameFile reports whether s reads the file that before did, which may be closed, and not one that has been given its name since.
+func (s *Source) SameFile(before *Source) bool {
+	return s.info != nil && before.info != nil && os.SameFile(s.info, before.info)
+}
 
 // Size is the length of the raw input in bytes as it was when opened, -1 if unknown.
 func (s *Source) Size() int64 { return s.size }
