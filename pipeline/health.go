@@ -214,8 +214,19 @@ func (im *Importer) noteLoss(addr, slots, reason string, harm bool) {
 }
 
 // heldBy returns how many keys a master has, as far as it has said so: those that it has
-// accepted, and those that were there. im.mu is held.
+// accepted, and those that were there, in an import that this one goes on with as well.
+// im.mu is held.
 func (im *Importer) heldBy(addr string) (keys int64) {
+	for _, e := range im.earlier {
+		if e.addr == addr {
+			keys += e.keys
+		}
+	}
+	return keys + im.acceptedBy(addr)
+}
+
+// acceptedBy is heldBy of this import alone. im.mu is held.
+func (im *Importer) acceptedBy(addr string) (keys int64) {
 	for _, l := range im.lanes {
 		if l.place.addr == addr {
 			keys += l.keys.Load() + l.there.Load()

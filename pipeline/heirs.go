@@ -85,5 +85,9 @@ func (im *Importer) mayLose(master string) bool {
 			replicas++
 		}
 	}
-	return im.opts.WaitReplicas == 0 || replicas > im.opts.WaitReplicas
+	confirm := im.opts.WaitReplicas
+	if e, ok := im.earlier[master]; ok {
+		confirm = min(confirm, e.confirm)
+	}
+	return confirm == 0 || replicas > confirm
 }

@@ -47,8 +47,9 @@ type Importer struct {
 	byPlace  map[place]*lane
 	batches  int
 	every    []*batch
-	runIDs   map[string]string // by address
-	history  map[string]string // of the data that a master has, by address
+	runIDs   map[string]string      // by address
+	history  map[string]string      // of the data that a master has, by address
+	earlier  map[string]earlierKeys // of an import that this one goes on with, by id of the master
 	losses   []Loss
 	replicas map[[2]string]bool         // master and replica, by id
 	taken    map[string]map[uint16]bool // slots that have gone to others, by the address of their old owner
@@ -124,6 +125,7 @@ func New(ctx context.Context, cluster *slotter.Cluster, opts Options) (*Importer
 		byPlace: make(map[place]*lane),
 
 		runIDs:   make(map[string]string),
+		earlier:  make(map[string]earlierKeys),
 		history:  make(map[string]string),
 		replicas: make(map[[2]string]bool),
 		taken:    make(map[string]map[uint16]bool),

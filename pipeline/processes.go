@@ -22,6 +22,13 @@ type Process struct {
 	Confirm int `json:"confirm,omitempty"`
 }
 
+// earlierKeys are the keys that a master has of an import that this one goes on with.
+type earlierKeys struct {
+	addr    string
+	keys    int64
+	confirm int // how many replicas have confirmed each of them
+}
+
 // Processes returns what the masters are now.
 func (im *Importer) Processes() []Process {
 	m := im.slotMap.Load()
@@ -29,7 +36,7 @@ func (im *Importer) Processes() []Process {
 	defer im.mu.Unlock()
 	all := make([]Process, 0, len(m.Masters))
 	for _, n := range m.Masters {
-		p := Process{ID: n.ID, Addr: n.Addr, RunID: im.runIDs[n.Addr], History: im.history[n.Addr], Keys: im.heldBy(n.Addr), Confirm: im.opts.WaitReplicas}
+		p := Process{ID: n.ID, Addr: n.Addr, RunID: im.runIDs[n.Addr], History: im.history[n.Addr], Keys: im.acceptedBy(n.Addr), Confirm: im.opts.WaitReplicas}
 		for pair := range im.replicas {
 			if pair[0] == n.ID {
 				p.Replicas = append(p.Replicas, pair[1])
@@ -43,8 +50,9 @@ func (im *Importer) Processes() []Process {
 
 // LostSince returns what masters may have lost since an earlier import has noted them, by
 // a restart, because a replica has taken over, somebody has removed all keys or they are no
-// nodes of the cluster any more, and which of them have lost nothing. It is asked before
-// anything is imported.
+// nodes of the cluster any more, and which of them have lost nothing: what happens to these
+// from now on concerns the keys of the earlier import, too. It is asked before anything is
+// imported.
 func (im *Importer) LostSince(before []Process) (lost []Loss, kept []Process) {
 	m := im.slotMap.Load()
 	empty, dead := im.emptied(m, before), im.givenUp(m, before)
@@ -55,11 +63,30 @@ func (im *Importer) LostSince(before []Process) (lost []Loss, kept []Process) {
 		switch {
 		case loss.Reason == "":
 			kept = append(kept, p)
+			im.entrust(m, p)
 		case loss.Keys > 0:
 			lost = append(lost, loss)
 		}
 	}
 	return lost, kept
+}
+
+// entrust notes that a master has the keys of an earlier import: p, or the replica that has
+// taken its place with all of them. im.mu is held.
+func (im *Importer) entrust(m *slotter.Map, p Process) {
+	for _, id := range slices.Concat([]string{p.ID}, p.Replicas) {
+		i := slices.IndexFunc(m.Masters, func(n slotter.Master) bool { return n.ID == id })
+		if i < 0 || p.Keys == 0 {
+			continue
+		}
+		e := earlierKeys{keys: p.Keys, confirm: p.Confirm}
+		if other, ok := im.earlier[id]; ok {
+			e.keys, e.confirm = e.keys+other.keys, min(e.confirm, other.confirm)
+		}
+		e.addr = m.Masters[i].Addr
+		im.earlier[id] = e
+		return
+	}
 }
 
 // lossOf returns what has become of a master that had keys, without a reason if it has lost

@@ -98,6 +98,38 @@ func TestAfter(t *testing.T) {
 	}
 }
 
+// TestLostMeanwhile goes on with an import of which nothing is lost yet, and has a master
+// restarted, which keeps nothing, before it has been sent anything again.
+func TestLostMeanwhile(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{})
+	im, err := pipeline.New(t.Context(), connect(t, lc.URL()), all(pipeline.ConflictFail))
+	noError(t, err)
+	noError(t, im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(numbered(t, 3000)), rdbparse.Options{})))
+	_, err = im.Close()
+	noError(t, err)
+	before, victim := im.Processes(), lc.Masters()[1]
+
+	im, err = pipeline.New(t.Context(), connect(t, lc.URL()), all(pipeline.ConflictFail))
+	noError(t, err)
+	if lost, kept := im.LostSince(before); len(lost) != 0 || len(kept) != 3 {
+		t.Errorf("%+v, %+v", lost, kept)
+	}
+	for _, p := range im.Processes() {
+		if p.Keys != 0 {
+			t.Errorf("%+v", p)
+		}
+	}
+	back(t, lc, victim)
+	res, err := im.Close()
+	noError(t, err)
+	for _, p := range before {
+		if p.ID == victim.ID && (len(res.Losses) != 1 || res.Losses[0].Addr != victim.Addr || res.Losses[0].Keys != p.Keys) {
+			t.Errorf("%+v had %d keys: %+v", victim.Addr, p.Keys, res.Losses)
+		}
+	}
+}
+
 // TestLostSinceRestart does so with a master that was restarted and keeps nothing.
 func TestLostSinceRestart(t *testing.T) {
 	t.Parallel()

@@ -33,6 +33,10 @@ var (
 	// errLost and errEvicted are the same, where something may be gone again.
 	errLost    = errors.New("finished, but the target may have lost keys again")
 	errEvicted = errors.New("finished, but the target has dropped keys meanwhile")
+	// errLostReplacing and errEvictedReplacing are these of an import that replaces keys:
+	// what is gone may have left the value that was there before.
+	errLostReplacing    = fmt.Errorf("%w", errLost)
+	errEvictedReplacing = fmt.Errorf("%w", errEvicted)
 	// errDiffer is the error of a comparison that came to its end, errUnreadable that of
 	// one that found nothing else than keys that cannot be compared, errNotCompared that
 	// of one that did not come to its end.

@@ -60,6 +60,8 @@ func TestExitCodeAndHint(t *testing.T) {
 		{fmt.Errorf("%w: x", errPartly), 4, ""},
 		{fmt.Errorf("%w: x", errLost), 4, "--on-conflict skip"},
 		{fmt.Errorf("%w: x", errEvicted), 4, "make room"},
+		{fmt.Errorf("%w: x", errLostReplacing), 4, "--on-conflict replace"},
+		{fmt.Errorf("%w: x", errEvictedReplacing), 4, "--on-conflict replace"},
 		{fmt.Errorf("%w: x", errCheckpoint), 1, "delete"},
 		{fmt.Errorf("%w (process 1)", errInUse), 1, "wait"},
 		{begun(fmt.Errorf("%w: x", errCheckpoint)), 1, "delete"},

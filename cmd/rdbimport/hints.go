@@ -15,6 +15,7 @@ const (
 	hintResume = "run again with the same command: keys already there with the same value are no conflict"
 	hintGoOn   = "run again with the same command: it goes on from the checkpoint"
 	hintRepair = "run the same import again with --on-conflict skip"
+	hintAnew   = "run the same import again, with --on-conflict replace as before: keys may be missing, or have the value that they had before"
 	hintRights = "the user needs RESTORE and more: ACL SETUSER NAME ~* +restore +dump +pexpiretime +pttl +info +time +asking " +
 		"+cluster|slots +cluster|info +cluster|nodes for an import, " +
 		"%R~* +dump +pexpiretime +pttl +dbsize +scan +info +time +asking +client|no-touch +cluster|slots for verify, leaving out what the server does not know"
@@ -33,6 +34,8 @@ var hintTable = []struct {
 }{
 	{errPartly, ""},
 	{errWouldMiss, ""},
+	{errLostReplacing, hintAnew},
+	{errEvictedReplacing, "raise maxmemory or make room, then " + hintAnew},
 	{errLost, hintRepair + ": it puts back what is missing, and leaves what is there"},
 	{errEvicted, "raise maxmemory or make room, then " + hintRepair + ": it puts back what is missing"},
 	{errUnreadable, "each of them is listed with the reason; a user needs read access to the keys: %R~* (~* before Redis 7.0)"},

@@ -271,6 +271,7 @@ func (r *importRun) finish(in *interrupts, im *pipeline.Importer, feedErr error)
 	}
 	// No run with the same options gets past a second database.
 	r.endKeeping(err == nil || errors.Is(err, pipeline.ErrDatabases))
+	s.replaces = r.settings.pipeline.Conflict == pipeline.ConflictReplace
 	if err == nil && s.incomplete() {
 		err = s.partly()
 	}

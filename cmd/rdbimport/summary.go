@@ -26,6 +26,7 @@ type summary struct {
 	behind    int64   // writing commands behind dumps, which are not applied
 	dumps     int64   // other dumps behind them, which are left out
 	before    earlier // what earlier runs of the import have done
+	replaces  bool    // keys that exist
 
 	checked  *int64        // keys that demo has found again; nil elsewhere
 	compared *verification // with the dump afterwards; nil if that was not wanted
@@ -124,8 +125,12 @@ func (s *summary) partly() error {
 	}
 	kind := errPartly
 	switch {
+	case s.evicted() > 0 && s.replaces:
+		kind = errEvictedReplacing
 	case s.evicted() > 0:
 		kind = errEvicted
+	case lost > 0 && s.replaces:
+		kind = errLostReplacing
 	case lost > 0:
 		kind = errLost
 	}

@@ -151,6 +151,11 @@ func TestSummaryOfLosses(t *testing.T) {
 	if code, hint := exitCode(s.err), hintFor(s.err); code != exitRefused || !strings.Contains(hint, "run the same import again with --on-conflict skip") {
 		t.Errorf("exit code %d, hint %q", code, hint)
 	}
+	s.replaces = true
+	if err := s.partly(); err.Error() != s.err.Error() || exitCode(err) != exitRefused || !strings.Contains(hintFor(err), "with --on-conflict replace as before") {
+		t.Errorf("%v, hint %q", err, hintFor(err))
+	}
+	s.replaces = false
 	var text, object bytes.Buffer
 	s.write(&text)
 	for _, want := range []string{
