@@ -12,9 +12,10 @@ import (
 // mistake in the command line and what kept the import from beginning, its error
 // has been shown.
 func runCompared(ctx context.Context, s *streams, set *settings) error {
-	in := catchInterrupts(ctx, func() { s.con.line("%s", interruptText) })
+	r := newImport(s, set)
+	in := catchInterrupts(ctx, r.sayInterrupted)
 	defer in.stop()
-	sum, err := newImport(s, set).runUntil(in)
+	sum, err := r.runUntil(in)
 	if sum == nil {
 		return err
 	}
