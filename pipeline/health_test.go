@@ -94,6 +94,29 @@ func TestStopPatience(t *testing.T) {
 	}
 }
 
+// TestBarred: a master whose password is changed meanwhile is tried again, and the user
+// told once what it says.
+func TestBarred(t *testing.T) {
+	var warned []string
+	opts := Options{RetryTimeout: time.Hour, Warn: func(text string) { warned = append(warned, text) }}
+	lc, im := healthImport(t, "some:secret@", opts, "some", "on", ">secret", "~*", "+@all")
+	m := lc.Masters()[0]
+	if err := m.Client().Do(t.Context(), "ACL", "SETUSER", "some", "resetpass", ">other").Err(); err != nil {
+		t.Fatal(err)
+	}
+	l := im.laneTo(place{addr: m.Addr})
+	for range 3 {
+		_, err := l.dial()
+		im.trouble(l, err)
+	}
+	if len(warned) != 1 || !strings.Contains(warned[0], m.Addr+": authentication failed: WRONGPASS") {
+		t.Errorf("warnings %q", warned)
+	}
+	if s := l.view(false).state; s != MasterBarred {
+		t.Errorf("state %v", s)
+	}
+}
+
 // TestIdleIsNoSilence: a master to which nothing is sent has nothing to answer, so its
 // silence begins with the next batch, and not with one that follows while it has that.
 func TestIdleIsNoSilence(t *testing.T) {

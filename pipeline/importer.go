@@ -60,6 +60,7 @@ type Importer struct {
 	paces               map[string]*pace
 	evictedBefore       map[string]evictCount // by address
 	fullOnce            sync.Once
+	barredOnce          sync.Once // a master lets the user in no longer
 
 	stats  stats
 	memory memory

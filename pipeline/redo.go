@@ -167,6 +167,11 @@ func (im *Importer) trouble(l *lane, err error) { im.endure(l, err, im.opts.Retr
 // endure is trouble that may last for a certain time.
 func (im *Importer) endure(l *lane, err error, most time.Duration) {
 	l.ails(err)
+	if errors.Is(err, slotter.ErrAuth) {
+		im.barredOnce.Do(func() {
+			im.opts.Warn(fmt.Sprintf("%v; it let the user in before, so this is tried again for up to %v", err, most))
+		})
+	}
 	now := l.steady(time.Now())
 	quiet := time.Duration(now - l.latest.Swap(now))
 	if l.since.CompareAndSwap(0, now) {
