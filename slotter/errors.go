@@ -27,6 +27,7 @@ var (
 	ErrReplica      = errors.New("server is a replica")      // a standalone replica: writes go to its master
 	ErrClusterDown  = errors.New("cluster is down")          // every slot has an owner, but no node says the cluster works
 	ErrDatabase     = errors.New("database not available")   // SELECT refused
+	ErrOtherCluster = errors.New("another cluster")          // the target names nodes that do not belong together
 	ErrClosed       = errors.New("cluster handle is closed") // used after Close
 )
 

@@ -54,6 +54,7 @@ var hintTable = []struct {
 	{pipeline.ErrPutOff, hintCheck + ": slots that were left half moved, or nodes that do not see each other; then compare again"},
 	{slotter.ErrClusterDown, hintCheck},
 	{slotter.ErrDatabase, "a cluster has database 0 only (of Valkey 9 and newer as many as its setting cluster-databases says), another server as many as its setting databases says"},
+	{slotter.ErrOtherCluster, "name nodes of one cluster only: one is enough, others are for when it is down"},
 	{slotter.ErrTLS, hintTLS},
 	{slotter.ErrNotRedis, "is it the right port? The target is [redis://]host:port of any node"},
 	{slotter.ErrUnreachable, "is the server running, and the address right? Any node of the cluster will do, and several may be given: host:port,host2:port2; --map A=B reaches a node that the cluster calls A"},
