@@ -177,6 +177,8 @@ func accessHint(err error) string {
 		return "start that server, or have a replica take its place: redis-cli --cluster check HOST:PORT shows what is wrong; if it is reached by another address from here, --map A=B says by which"
 	case errors.Is(err, pipeline.ErrPieces):
 		return hintPieces
+	case errors.Is(err, slotter.ErrNoPermission) && strings.Contains(err.Error(), "unknown command"):
+		return hintUnknown
 	case strings.Contains(err.Error(), "NOPERM") && strings.Contains(err.Error(), "to run the"):
 		return hintRights // met in the course of an import
 	}
