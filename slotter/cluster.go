@@ -283,6 +283,21 @@ func (c *Cluster) Info(ctx context.Context, addr, section string) (map[string]st
 	return parseInfo(cmd.Val()), nil
 }
 
+// IdlePassword reports whether a password is given for the default user, and the seed lets everybody in without one.
+func (c *Cluster) IdlePassword(ctx context.Context) bool {
+	if c.d.opt.Password == "" || c.d.opt.User != "" {
+		return false
+	}
+	without := *c.d
+	without.opt.Password = ""
+	conn, err := without.handOver(ctx, c.seed.Addr, 0)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close() // nothing was written
+	return true
+}
+
 // Time returns the clock of the node at addr.
 func (c *Cluster) Time(ctx context.Context, addr string) (time.Time, error) {
 	if err := c.open(); err != nil {
