@@ -299,7 +299,7 @@ func (b *bigValue) waitForReplicas() error {
 		err = fmt.Errorf("%s confirmed what was written, wanted: %d", counted(n, "replica"), im.opts.WaitReplicas)
 		im.trouble(b.k.lane, err)
 		// The master answers, which is why trouble never finds that too much.
-		if d := time.Since(from); d > im.opts.RetryTimeout {
+		if d := time.Since(from); im.tooLong(d, im.opts.RetryTimeout) {
 			im.abort(fmt.Errorf("%w for %v: %s: %w", ErrNoProgress, d.Round(time.Second), b.k.addr, err))
 			return im.whyStopped()
 		}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"net"
 	"strings"
@@ -60,6 +61,59 @@ func TestConfirmIsTrouble(t *testing.T) {
 	}
 	if err := newConnection(l, conn).confirm(); err == nil || !errors.Is(im.failure, ErrNoProgress) {
 		t.Errorf("%v, and the import has ended because of %v", err, im.failure)
+	}
+}
+
+// TestStopPatience: who has asked an import to stop waits for a master that accepts nothing
+// for a time that counts from then on, however long it may last otherwise.
+func TestStopPatience(t *testing.T) {
+	lc, im := healthImport(t, "", Options{RetryTimeout: time.Hour})
+	l := im.laneTo(place{addr: lc.Masters()[0].Addr})
+	ago := func(d time.Duration) time.Time { return time.Now().Add(-d) }
+	im.Stop()
+	var asked time.Time
+	for _, s := range []struct {
+		asked, since time.Duration
+		ends         bool
+	}{{0, 40 * time.Minute, false}, {40 * time.Minute, 0, false}, {40 * time.Minute, 2 * StopPatience, true}} {
+		asked = ago(s.asked)
+		im.asked.Store(&asked)
+		l.since.Store(l.steady(ago(s.since)))
+		l.latest.Store(l.steady(time.Now()))
+		im.trouble(l, errSilent)
+		if ended := im.ctx.Err() != nil; ended != s.ends {
+			t.Errorf("asked %v ago, in trouble for %v: ended %v", s.asked, s.since, ended)
+		}
+	}
+	if err := context.Cause(im.ctx); !errors.Is(err, ErrNoProgress) {
+		t.Errorf("it ended because of %v", err)
+	}
+	im.Stop()
+	if im.asked.Load() != &asked {
+		t.Error("it begins anew when it is asked once more")
+	}
+}
+
+// TestBarred: a master whose password is changed meanwhile is tried again, and the user
+// told once what it says.
+func TestBarred(t *testing.T) {
+	var warned []string
+	opts := Options{RetryTimeout: time.Hour, Warn: func(text string) { warned = append(warned, text) }}
+	lc, im := healthImport(t, "some:secret@", opts, "some", "on", ">secret", "~*", "+@all")
+	m := lc.Masters()[0]
+	if err := m.Client().Do(t.Context(), "ACL", "SETUSER", "some", "resetpass", ">other").Err(); err != nil {
+		t.Fatal(err)
+	}
+	l := im.laneTo(place{addr: m.Addr})
+	for range 3 {
+		_, err := l.dial()
+		im.trouble(l, err)
+	}
+	if len(warned) != 1 || !strings.Contains(warned[0], m.Addr+": authentication failed: WRONGPASS") {
+		t.Errorf("warnings %q", warned)
+	}
+	if s := l.view(false).state; s != MasterBarred {
+		t.Errorf("state %v", s)
 	}
 }
 

@@ -61,6 +61,7 @@ type Importer struct {
 	paces               map[string]*pace
 	evictedBefore       map[string]evictCount // by address
 	fullOnce            sync.Once
+	barredOnce          sync.Once // a master lets the user in no longer
 
 	stats  stats
 	memory memory
@@ -89,7 +90,8 @@ type Importer struct {
 	reading  context.Context
 	endRead  context.CancelFunc
 	stopping atomic.Bool
-	draining atomic.Bool // no more entries will come
+	draining atomic.Bool               // no more entries will come
+	asked    atomic.Pointer[time.Time] // when Stop was called first, nil if it was not
 	stopped  chan struct{}
 	failOnce sync.Once
 	failure  error // the first error, set before stopped is closed
@@ -237,8 +239,17 @@ func (im *Importer) abort(err error) {
 }
 
 // Stop ends the reading of sources, as at the end of the last one. Feeders
-// return ErrStopped.
-func (im *Importer) Stop() { im.fail(ErrStopped) }
+// return ErrStopped. A master that accepts nothing is waited for no longer than
+// StopPatience from then on: what it has not accepted stays unsettled.
+func (im *Importer) Stop() {
+	now := time.Now()
+	im.asked.CompareAndSwap(nil, &now)
+	im.fail(ErrStopped)
+}
+
+// StopPatience is how long an import that was asked to stop waits for a master that
+// accepts nothing: whoever asked for it waits too.
+const StopPatience = 10 * time.Second
 
 // whyStopped returns what ended the reading of sources.
 func (im *Importer) whyStopped() error {

@@ -24,11 +24,12 @@ const (
 	MasterFull                           // it is out of memory
 	MasterSilent                         // it leaves what it was sent unanswered
 	MasterUnreachable                    // it takes no connection
+	MasterBarred                         // it lets the user in no longer
 	MasterFailing                        // the other nodes think that it is down
 	MasterFailingOver                    // the same, and it has replicas to take its place
 )
 
-var masterStateNames = [...]string{"idle", "done", "ok", "paced", "replaced", "waiting", "loading", "full", "silent", "unreachable", "down", "failing over"}
+var masterStateNames = [...]string{"idle", "done", "ok", "paced", "replaced", "waiting", "loading", "full", "silent", "unreachable", "login refused", "down", "failing over"}
 
 // String returns the state in a word or two.
 func (s MasterState) String() string { return masterStateNames[s] }
@@ -118,6 +119,8 @@ func troubleState(err error) MasterState {
 		return MasterFull
 	case errors.Is(err, slotter.ErrUnreachable):
 		return MasterUnreachable
+	case errors.Is(err, slotter.ErrAuth):
+		return MasterBarred
 	}
 	return MasterWaiting
 }

@@ -43,9 +43,25 @@ func (m *marks) pass(sc *rdbparse.Scanner, keys int64) {
 		return
 	}
 	m.next = p.Offset + markEvery
+	m.add(Mark{p, keys})
+}
+
+// mostMarks bounds the places that wait to be settled. There are many while one large value
+// is on its way for long, and others behind it are.
+const mostMarks = 4096
+
+// add notes a place that has been passed. Where there are too many, every second of them is
+// forgotten: an import may then go on from an earlier one, which is as good.
+func (m *marks) add(p Mark) {
 	m.mu.Lock()
-	m.passed = append(m.passed, Mark{p, keys})
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	if len(m.passed) == mostMarks {
+		for i := range mostMarks / 2 {
+			m.passed[i] = m.passed[2*i+1]
+		}
+		m.passed = m.passed[:mostMarks/2]
+	}
+	m.passed = append(m.passed, p)
 }
 
 // keepBelow notes that nothing from offset on may count as settled.

@@ -167,6 +167,11 @@ func (im *Importer) trouble(l *lane, err error) { im.endure(l, err, im.opts.Retr
 // endure is trouble that may last for a certain time.
 func (im *Importer) endure(l *lane, err error, most time.Duration) {
 	l.ails(err)
+	if errors.Is(err, slotter.ErrAuth) {
+		im.barredOnce.Do(func() {
+			im.opts.Warn(fmt.Sprintf("%v; it let the user in before, so this is tried again for up to %v", err, most))
+		})
+	}
 	now := l.steady(time.Now())
 	quiet := time.Duration(now - l.latest.Swap(now))
 	if l.since.CompareAndSwap(0, now) {
@@ -178,13 +183,19 @@ func (im *Importer) endure(l *lane, err error, most time.Duration) {
 		l.since.CompareAndSwap(since, now)
 		return
 	}
-	if d := time.Duration(now - since); d > most && since != 0 && im.ctx.Err() == nil {
+	if d := time.Duration(now - since); im.tooLong(d, most) && since != 0 && im.ctx.Err() == nil {
 		err = fmt.Errorf("%w for %v: %s: %w", ErrNoProgress, d.Round(time.Second), l.name(), err)
 		if im.stopping.Load() { // for another reason, and this is why keys stay unsettled
 			im.opts.Warn(err.Error())
 		}
 		im.abort(err)
 	}
+}
+
+// tooLong reports whether what may last for a certain time has lasted too long.
+func (im *Importer) tooLong(lasts, most time.Duration) bool {
+	asked := im.asked.Load()
+	return lasts > most || asked != nil && min(lasts, time.Since(*asked)) > StopPatience
 }
 
 // loads notes that a master is loading its data, and reports whether that is waited for,

@@ -309,3 +309,30 @@ func TestWaitSettledFailed(t *testing.T) {
 		t.Errorf("the source counts as finished: %v", err)
 	}
 }
+
+// TestManyMarks: while one value is on its way for long few places behind it are kept, the
+// last of them always; and from one near its end is gone on once it is settled.
+func TestManyMarks(t *testing.T) {
+	const large, last = 1000, 50 * mostMarks
+	c := &carrier{}
+	im := &Importer{carriers: &carriers{all: []*carrier{c}}}
+	im.marks.startMarks(Mark{}, false)
+	c.low.Store(large * markEvery)
+	for i := int64(1); i <= last; i++ {
+		im.marks.add(Mark{Position: rdbparse.Position{Offset: i * markEvery}, Keys: i})
+		if n := len(im.marks.passed); n > mostMarks || im.marks.passed[n-1].Keys != i {
+			t.Fatalf("%d places are kept, the last of them %+v", n, im.marks.passed[n-1])
+		}
+	}
+	for _, low := range []int64{large, last / 2} {
+		c.low.Store(low * markEvery)
+		m, ok := im.Settled()
+		if tooFar := m.Keys > low; tooFar || ok && m.Keys < low-4*last/mostMarks || m.Offset != m.Keys*markEvery {
+			t.Errorf("%v, the mark is %+v, and settled is what stands before %d", ok, m, low)
+		}
+	}
+	c.low.Store(none)
+	if m, ok := im.Settled(); !ok || m.Keys != last {
+		t.Errorf("%v, the mark is %+v, and all is settled", ok, m)
+	}
+}

@@ -60,7 +60,8 @@ var silence = sync.OnceFunc(logging.Disable)
 // server, and which of which version. A cluster with slots that nobody owns is no error here: see Map.Missing.
 //
 // The error matches what each seed had wrong: ErrUnreachable, ErrTLS, ErrNotRedis, ErrAuth, ErrNoPermission, ErrLoading, ErrReplica
-// (standalone only; a replica of a cluster is as good a seed as any), ErrClusterDown, ErrDatabase.
+// (standalone only; a replica of a cluster is as good a seed as any), ErrClusterDown, ErrDatabase. ErrOtherCluster is that of seeds which
+// do not belong together.
 func Connect(ctx context.Context, target Target, opt Options) (*Cluster, error) {
 	silence()
 	d, err := newDialer(target, opt)
@@ -69,9 +70,13 @@ func Connect(ctx context.Context, target Target, opt Options) (*Cluster, error) 
 	}
 	c := &Cluster{target: target, d: d, clients: make(map[clientKey]*redis.Client)}
 	var failed seedErrors
-	for _, addr := range target.Seeds {
+	for i, addr := range target.Seeds {
+		from := time.Now()
 		err := c.try(ctx, addr)
 		if err == nil {
+			if err := c.checkSeeds(ctx, target.Seeds[i+1:], time.Since(from)); err != nil {
+				return nil, err
+			}
 			return c, nil
 		}
 		failed = append(failed, err)
@@ -276,6 +281,21 @@ func (c *Cluster) Info(ctx context.Context, addr, section string) (map[string]st
 		return nil, refusedCommand("INFO", c.d.nodeError(ctx, addr, err))
 	}
 	return parseInfo(cmd.Val()), nil
+}
+
+// IdlePassword reports whether a password is given for the default user, and the seed lets everybody in without one.
+func (c *Cluster) IdlePassword(ctx context.Context) bool {
+	if c.d.opt.Password == "" || c.d.opt.User != "" {
+		return false
+	}
+	without := *c.d
+	without.opt.Password = ""
+	conn, err := without.handOver(ctx, c.seed.Addr, 0)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close() // nothing was written
+	return true
 }
 
 // Time returns the clock of the node at addr.

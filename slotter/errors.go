@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -28,6 +30,7 @@ var (
 	ErrReplica      = errors.New("server is a replica")      // a standalone replica: writes go to its master
 	ErrClusterDown  = errors.New("cluster is down")          // every slot has an owner, but no node says the cluster works
 	ErrDatabase     = errors.New("database not available")   // SELECT refused
+	ErrOtherCluster = errors.New("another cluster")          // the target names nodes that do not belong together
 	ErrClosed       = errors.New("cluster handle is closed") // used after Close
 )
 
@@ -106,8 +109,40 @@ func (d *dialer) redact(text string) string {
 	if d.opt.Password == "" {
 		return text
 	}
-	return strings.ReplaceAll(text, d.opt.Password, "***")
+	return masked(text, d.opt.Password)
 }
+
+// shortSecret is the length below which a secret is masked only where it stands alone, as an argument does that a server repeats: other
+// words may hold it by chance, and to mask it there would make them unreadable, and tell what it is.
+const shortSecret = 4
+
+// masked returns text without secret, which is not empty.
+func masked(text, secret string) string {
+	if len(secret) >= shortSecret {
+		return strings.ReplaceAll(text, secret, "***")
+	}
+	var out strings.Builder
+	for {
+		at := strings.Index(text, secret)
+		if at < 0 {
+			out.WriteString(text)
+			return out.String()
+		}
+		end := at + len(secret)
+		before, _ := utf8.DecodeLastRuneInString(out.String() + text[:at])
+		after, _ := utf8.DecodeRuneInString(text[end:])
+		out.WriteString(text[:at])
+		if inWord(before) || inWord(after) {
+			out.WriteString(secret)
+		} else {
+			out.WriteString("***")
+		}
+		text = text[end:]
+	}
+}
+
+// inWord reports whether r is a letter or a digit.
+func inWord(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
 
 // nodeError explains an error of a connection or of a command to addr. ctx is the caller's, without this package's own time limit.
 func (d *dialer) nodeError(ctx context.Context, addr string, err error) error {

@@ -186,6 +186,8 @@ func accessHint(err error) string {
 		return hintMaybeTLS
 	case errors.Is(err, pipeline.ErrPieces):
 		return hintPieces
+	case errors.Is(err, slotter.ErrNoPermission) && strings.Contains(err.Error(), "unknown command"):
+		return hintUnknown
 	case strings.Contains(err.Error(), "NOPERM") && strings.Contains(err.Error(), "to run the"):
 		return hintRights // met in the course of an import
 	}

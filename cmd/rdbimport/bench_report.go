@@ -14,7 +14,7 @@ import (
 type benchReport struct {
 	Source          benchedSource  `json:"source"`
 	Host            benchedHost    `json:"host"`
-	Runs            int            `json:"runs"`
+	Runs            int            `json:"runs"` // through all stages
 	Stages          []benchedStage `json:"stages"`
 	Types           []benchedType  `json:"types"`
 	Allocations     benchedAllocs  `json:"allocations"`
@@ -25,6 +25,8 @@ type benchReport struct {
 	// Error and ExitCode are absent where all went well.
 	Error    string `json:"error,omitempty"`
 	ExitCode int    `json:"exit_code,omitempty"`
+
+	wanted int // runs
 }
 
 type benchedSource struct {
@@ -36,8 +38,6 @@ type benchedSource struct {
 	RDBVersion int      `json:"rdb_version"`
 	Family     string   `json:"family"` // of the magic: redis or valkey
 	Checksum   string   `json:"checksum"`
-
-	runs int // through all stages
 }
 
 type benchedHost struct {
@@ -96,6 +96,7 @@ type benchedAllocs struct {
 type benchedTarget struct {
 	Server    string           `json:"server"`
 	Masters   int              `json:"masters"`
+	Runs      int              `json:"runs"`
 	Import    benchedImport    `json:"import"`
 	LimitedBy *jsonLimit       `json:"limited_by,omitempty"`
 	Replies   []benchedReplies `json:"replies"`
@@ -103,7 +104,7 @@ type benchedTarget struct {
 	Errors    []jsonError      `json:"errors"` // of the last import
 	parts     []part
 
-	runs, wanted int
+	wanted int // runs
 }
 
 type benchedImport struct {
@@ -155,10 +156,10 @@ func (rep *benchReport) finish(b *benchmark, err error) {
 	}
 	rep.Source = benchedSource{
 		Name: b.source, FileBytes: l.fileBytes, Wrappers: append([]string{}, l.wrappers...), Bytes: l.bytes, Keys: l.keys,
-		RDBVersion: l.version, Family: family, Checksum: l.checksum.String(), runs: len(l.runs),
+		RDBVersion: l.version, Family: family, Checksum: l.checksum.String(),
 	}
 	rep.Host = benchedHost{figure.Processor(), runtime.NumCPU(), runtime.GOOS + "/" + runtime.GOARCH, runtime.Version(), b.load}
-	rep.Runs, rep.Stages, rep.Types = b.runs, []benchedStage{}, []benchedType{}
+	rep.Runs, rep.wanted, rep.Stages, rep.Types = len(l.runs), b.runs, []benchedStage{}, []benchedType{}
 	rep.DurationSeconds = rounded(time.Since(b.began).Seconds())
 	if err != nil {
 		rep.Error, rep.ExitCode = err.Error(), exitCode(err)
@@ -230,7 +231,7 @@ func (rep *benchReport) types(l *localRuns) {
 // target fills in what was measured with the target.
 func (rep *benchReport) target(b *benchmark) {
 	t := &b.aimed
-	out := &benchedTarget{Server: t.server.String(), Masters: len(t.masters), Replies: []benchedReplies{}, Errors: []jsonError{}, runs: len(t.imports), wanted: b.runs}
+	out := &benchedTarget{Server: t.server.String(), Masters: len(t.masters), Replies: []benchedReplies{}, Errors: []jsonError{}, Runs: len(t.imports), wanted: b.runs}
 	rep.Target = out
 	all, last := &summary{}, t.last()
 	for _, c := range t.imports {

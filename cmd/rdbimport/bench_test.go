@@ -359,6 +359,9 @@ func TestBenchInterrupted(t *testing.T) {
 		if err := b.print(); err != nil {
 			t.Fatal(err)
 		}
+		if rep := &b.report; rep.Runs != c.runs || rep.Target != nil && rep.Target.Runs != c.imports {
+			t.Errorf("%d runs, %d imports: %d are reported, target %+v", c.runs, c.imports, rep.Runs, rep.Target)
+		}
 		for _, text := range c.want {
 			if !strings.Contains(stdout.String(), text) {
 				t.Errorf("%d runs, %d imports: %q is missing in\n%s", c.runs, c.imports, text, &stdout)

@@ -43,7 +43,7 @@ func (rep *benchReport) writeHead(w io.Writer) {
 		load = ", load before " + h.Load
 	}
 	inspectLine(w, "  with", fmt.Sprintf("%s, %s, %s%s", plural(int64(h.Cores), "core"), h.System, h.Go, load))
-	inspectLine(w, "measured", timesText(s.runs, rep.Runs))
+	inspectLine(w, "measured", timesText(rep.Runs, rep.wanted))
 }
 
 // timesText says how often something was measured of so many times.
@@ -126,8 +126,8 @@ func (x *benchedTarget) write(w io.Writer) {
 		inspectLine(w, "limited by", limitText(x.parts))
 	}
 	inspectLine(w, "peak memory", formatBytes(x.Import.PeakMemory)+" of the process, importing")
-	if x.runs < x.wanted {
-		inspectLine(w, "measured", timesText(x.runs, x.wanted))
+	if x.Runs < x.wanted {
+		inspectLine(w, "measured", timesText(x.Runs, x.wanted))
 	}
 	fmt.Fprintln(w)
 	t := table{header: []string{"with the target", "seconds", "MB/s", "keys/s", "CPU s"}}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/rdbimport/rdbimport/pipeline"
@@ -65,10 +66,11 @@ func runCleanup(ctx context.Context, s *streams, set *settings) error {
 		}
 		return nil // it is removed, seen or not; what has become of the output is said at the end
 	})
-	if err != nil {
-		return in.or(listed(c, err))
-	}
 	switch {
+	case errors.Is(err, errClosed): // nobody is left to tell
+		return &shownError{err}
+	case err != nil:
+		return in.or(listed(c, err))
 	case set.output.quiet:
 	case found == 0:
 		s.con.line("no key is left of an import that was killed")
@@ -85,8 +87,8 @@ func (set *settings) listLeftover(s *streams, addr string, t pipeline.TemporaryK
 	if set.output.json {
 		enc := json.NewEncoder(s.stdout)
 		enc.SetEscapeHTML(false)
-		return enc.Encode(jsonLeftover{addr, t.DB, validText(string(t.Key)), set.cleanup == cleanupRemove})
+		return writeError(enc.Encode(jsonLeftover{addr, t.DB, validText(string(t.Key)), set.cleanup == cleanupRemove}))
 	}
 	_, err := fmt.Fprintf(s.stdout, "%s  db %d  %s\n", addr, t.DB, showKey(string(t.Key)))
-	return err
+	return writeError(err)
 }

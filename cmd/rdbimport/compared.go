@@ -12,10 +12,10 @@ import (
 // mistake in the command line and what kept the import from beginning, its error
 // has been shown.
 func runCompared(ctx context.Context, s *streams, set *settings) error {
-	in := catchInterrupts(ctx, func() { s.con.line("%s", interruptText) })
+	r := newImport(s, set)
+	in := catchInterrupts(ctx, r.sayInterrupted)
 	defer in.stop()
-	im := newImport(s, set)
-	sum, err := im.runUntil(in)
+	sum, err := r.runUntil(in)
 	if sum == nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func runCompared(ctx context.Context, s *streams, set *settings) error {
 		sum.report(s, set.output)
 	}
 	v := newVerification(s, set.comparison())
-	v.imported, v.read = sum, im.inputs
+	v.imported, v.read = sum, r.inputs
 	verr := v.runUntil(in)
 	if set.output.json {
 		sum.compared = v

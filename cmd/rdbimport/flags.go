@@ -173,6 +173,9 @@ func (f *importFlags) pipeline(fs *pflag.FlagSet, set *settings) error {
 	if fs.Changed("db-prefix") && f.dbPrefix == "" {
 		return valueError(fs.Lookup("db-prefix"), "", "it is empty")
 	}
+	if before, after, _ := strings.Cut(f.dbPrefix, "%d"); strings.Contains(before+after, "%") {
+		return valueError(fs.Lookup("db-prefix"), f.dbPrefix, "a % stands in it only once, as %d for the number of the database")
+	}
 	if f.retry <= 0 {
 		return valueError(fs.Lookup("retry-timeout"), f.retry.String(), "it must be more than nothing")
 	}

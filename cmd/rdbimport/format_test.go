@@ -47,6 +47,9 @@ func TestMeter(t *testing.T) {
 	if left, ok := m.left(bytes + 90); !ok || left != 3*time.Second {
 		t.Errorf("left %v, %v, want 3s", left, ok)
 	}
+	if left, ok := m.left(bytes); ok {
+		t.Errorf("left %v when all is read", left)
+	}
 	if _, ok := m.left(0); ok {
 		t.Error("the time left is known without a total")
 	}

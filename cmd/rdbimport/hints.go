@@ -19,6 +19,8 @@ const (
 	hintRights = "the user needs RESTORE and more: ACL SETUSER NAME ~* +restore +dump +pexpiretime +pttl +info +time +asking " +
 		"+cluster|slots +cluster|info +cluster|nodes for an import, " +
 		"%R~* +dump +pexpiretime +pttl +dbsize +scan +info +time +asking +client|no-touch +cluster|slots for verify, leaving out what the server does not know"
+	hintUnknown = "no right brings back a command that the server does not know: rename-command in its configuration or a managed service has taken it away, or this is a proxy; " +
+		"start the server without that line for the time of the import, or name a node of the cluster itself"
 	hintPieces = "for these the user needs ACL SETUSER NAME +exists +rename +renamenx +unlink +watch +multi +exec +pexpireat and the commands of the types, " +
 		"as rdbimport help permissions lists them; --big-value 16MB, or more with more --memory, sends larger values in one command"
 	hintPassword = "give the password in the environment variable REDISCLI_AUTH, at a prompt (--askpass) or in the target, and the user with --user or in the target"
@@ -58,6 +60,7 @@ var hintTable = []struct {
 	{pipeline.ErrPutOff, hintCheck + ": slots that were left half moved, or nodes that do not see each other; then compare again"},
 	{slotter.ErrClusterDown, hintCheck},
 	{slotter.ErrDatabase, "a cluster has database 0 only (of Valkey 9 and newer as many as its setting cluster-databases says), another server as many as its setting databases says"},
+	{slotter.ErrOtherCluster, "name nodes of one cluster only: one is enough, others are for when it is down"},
 	{slotter.ErrTLS, hintTLS},
 	{slotter.ErrNotRedis, "is it the right port? The target is [redis://]host:port of any node"},
 	{slotter.ErrUnreachable, "is the server running, and the address right? Any node of the cluster will do, and several may be given: host:port,host2:port2; --map A=B reaches a node that the cluster calls A"},

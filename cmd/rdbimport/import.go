@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
@@ -53,7 +55,8 @@ func (s *summary) report(st *streams, out outputFlags) {
 type importRun struct {
 	*settings
 	*streams
-	phase   string // shown with the progress
+	phase   string                            // shown with the progress
+	begun   atomic.Pointer[pipeline.Importer] // nil before
 	cluster *slotter.Cluster
 	inputs  []*sourceRun
 	sum     summary
@@ -77,13 +80,29 @@ func newImport(s *streams, set *settings) *importRun {
 
 // run imports. The summary is nil if nothing was begun.
 func (r *importRun) run(ctx context.Context) (*summary, error) {
-	in := catchInterrupts(ctx, func() { r.con.line("%s", interruptText) })
+	in := catchInterrupts(ctx, r.sayInterrupted)
 	defer in.stop()
 	return r.runUntil(in)
 }
 
+// sayInterrupted says at the first interrupt what is done about it, and what for it
+// takes its time.
+func (r *importRun) sayInterrupted() {
+	var masters []pipeline.MasterResult
+	if im := r.begun.Load(); im != nil {
+		masters = im.Snapshot().Masters
+	}
+	r.con.line("%s", interruptText(masters))
+}
+
 // interruptText is said at the first interrupt of an import or a comparison.
-const interruptText = "interrupted: finishing what is in flight; once more stops at once"
+func interruptText(masters []pipeline.MasterResult) string {
+	text := "interrupted: finishing what is in flight"
+	if waits := troubleText(masters); waits != "" {
+		text += fmt.Sprintf(", for up to %.0f s where a master accepts nothing: %s", pipeline.StopPatience.Seconds(), strings.TrimPrefix(waits, "; "))
+	}
+	return text + "; once more stops at once"
+}
 
 // runUntil imports until it is interrupted.
 func (r *importRun) runUntil(in *interrupts) (*summary, error) {
@@ -95,6 +114,7 @@ func (r *importRun) runUntil(in *interrupts) (*summary, error) {
 	if err != nil {
 		return nil, in.or(listed(r.cluster, err))
 	}
+	r.begun.Store(im)
 	if err := r.checkAll(in.soft, im.Servers()); err != nil {
 		_, _ = im.Close() // nothing was given to it
 		return nil, in.or(err)

@@ -7,7 +7,25 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rdbimport/rdbimport/pipeline"
 )
+
+// TestInterruptText: the first interrupt says what it waits for, and how long.
+func TestInterruptText(t *testing.T) {
+	masters := []pipeline.MasterResult{{Addr: "a:1", State: pipeline.MasterOK}, {Addr: "b:2", State: pipeline.MasterUnreachable, For: 75 * time.Second}}
+	for _, tt := range []struct {
+		masters []pipeline.MasterResult
+		want    string
+	}{
+		{masters[:1], "interrupted: finishing what is in flight; once more stops at once"},
+		{masters, "interrupted: finishing what is in flight, for up to 10 s where a master accepts nothing: b:2 unreachable for 1:15; once more stops at once"},
+	} {
+		if got := interruptText(tt.masters); got != tt.want {
+			t.Errorf("%q\nwant %q", got, tt.want)
+		}
+	}
+}
 
 // TestInterrupts: the first signal ends the reading, the second one everything.
 func TestInterrupts(t *testing.T) {

@@ -53,11 +53,12 @@ func (m *meter) speed() (bytes, keys float64) {
 func (m *meter) elapsed() time.Duration { return m.samples[len(m.samples)-1].at.Sub(m.begun.at) }
 
 // left returns how long total bytes will still take; false if that is not known, as it is
-// while nothing is imported.
+// while nothing is imported, and once all is read: what is on its way then is settled at
+// another speed.
 func (m *meter) left(total int64) (time.Duration, bool) {
 	speed, _ := m.speed()
 	last := m.samples[len(m.samples)-1]
-	if total <= 0 || speed <= 0 || last.bytes > total || last.skipping {
+	if total <= 0 || speed <= 0 || last.bytes >= total || last.skipping {
 		return 0, false
 	}
 	const most = 1000 * time.Hour

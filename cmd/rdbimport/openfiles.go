@@ -36,6 +36,9 @@ func reach(ctx context.Context, target slotter.Target, opt slotter.Options, lane
 	if c.Standalone() && len(target.Seeds) > 1 {
 		warn(c.Seed().Addr + " is no node of a cluster: it is the whole target, and the other hosts of TARGET are left out")
 	}
+	if c.IdlePassword(ctx) {
+		warn(c.Seed().Addr + " asks for no password, and one is given: is it the right server?")
+	}
 	may, known := mayOpen()
 	if !known || may >= manyFiles {
 		return c, nil

@@ -40,7 +40,8 @@ Exit codes:
        the target has evicted are listed by reason
   5    verify, or --verify, found differences, or keys that it could not compare
   130  interrupted
-  141  nobody reads the standard output of inspect any more
+  141  nobody reads the standard output of inspect, or the list of --cleanup,
+       any more
 `
 
 // The exit codes of the commands beside the import.

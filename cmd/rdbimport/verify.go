@@ -39,7 +39,7 @@ func newVerification(s *streams, set *verifySettings) *verification {
 // run compares, and reports on it. But for a mistake in the command line, the
 // error has been shown.
 func (r *verification) run(ctx context.Context) error {
-	in := catchInterrupts(ctx, func() { r.con.line("%s", interruptText) })
+	in := catchInterrupts(ctx, func() { r.con.line("%s", interruptText(nil)) })
 	defer in.stop()
 	return r.runUntil(in)
 }
