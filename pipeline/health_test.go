@@ -175,3 +175,17 @@ func TestDetourProgress(t *testing.T) {
 		d.since = d.since.Add(-time.Hour)
 	}
 }
+
+// TestLoadingSlowly: the answers to one batch may come over a time that is longer than the
+// retry timeout. A master that is loading is alive at each of them.
+func TestLoadingSlowly(t *testing.T) {
+	im, stop := newSink(1, Options{RetryTimeout: time.Nanosecond})
+	defer stop()
+	l, n := im.lanes[0], 3
+	r := newReplyReader(strings.NewReader(strings.Repeat("-LOADING Redis is loading the dataset in memory\r\n", n)))
+	b := &batch{cmds: make([]command, n), open: n}
+	var got tally
+	if err := l.readReplies(r, b, &got); err != nil || im.ctx.Err() != nil || got.answered != int64(n) {
+		t.Errorf("%v, %v, %+v", err, context.Cause(im.ctx), got)
+	}
+}

@@ -202,7 +202,7 @@ func (im *Importer) tooLong(lasts, most time.Duration) bool {
 // however long it takes: not once the import is to end.
 func (im *Importer) loads(l *lane, err error) bool {
 	if !im.stopping.Load() {
-		im.trouble(l, err)
+		l.ails(err)
 		return true
 	}
 	im.endure(l, err, min(im.opts.RetryTimeout, loadingPatience))
