@@ -96,6 +96,9 @@ func (v *Verifier) inRanges(ctx context.Context, wait *verifyWait, b *verifyBatc
 			until = time.Now().Add(v.opts.RetryTimeout)
 		}
 		if begun == mostBegun || time.Now().After(until) {
+			if reply != nil { // of a slot that was left half moved, for one
+				err = fmt.Errorf("%w: %w", ErrPutOff, err)
+			}
 			return fmt.Errorf("key %q cannot be compared: %w", b.key(i), err)
 		}
 		v.counts.reconnects.Add(1)

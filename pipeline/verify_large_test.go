@@ -218,3 +218,26 @@ func TestVerifyLargeGone(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyLargeHalfMoved: where a slot was left half moved, the comparison of a large
+// value in it ends with the error that says so.
+func TestVerifyLargeHalfMoved(t *testing.T) {
+	t.Parallel()
+	lc := start(t, localcluster.Options{})
+	c := connect(t, lc.URL())
+	slot := slotter.Slot([]byte("large"))
+	m, err := c.Map(t.Context())
+	noError(t, err)
+	from := owner(t, lc, m, slot)
+	to := lc.Masters()[0]
+	if to == from {
+		to = lc.Masters()[1]
+	}
+	migrate(t, slot, from, to)
+	opts := verifyOpts()
+	opts.RetryTimeout = time.Second
+	dump := oneKey(t, dataset.TypeString, "large", dataset.AppendString(nil, noise(1, 1<<20)), 0)
+	if res, err := compareLarge(t, c, dump, opts).end(); !errors.Is(err, pipeline.ErrPutOff) || !strings.Contains(err.Error(), `"large"`) {
+		t.Errorf("%v, %+v", err, res)
+	}
+}
