@@ -257,7 +257,7 @@ func (c *Cluster) server(ctx context.Context, addr string) (Server, error) {
 	}
 	info := parseInfo(text)
 	if info["redis_mode"] == "sentinel" {
-		return Server{}, &NodeError{Addr: addr, Kind: ErrNotRedis, Msg: "it is a Sentinel, which holds no data; give the address of the master"}
+		return Server{}, &NodeError{Addr: addr, Kind: ErrNotRedis, Msg: "it is a Sentinel, which holds no data; its command SENTINEL MASTERS names the address to give"}
 	}
 	return parseServer(addr, info), nil
 }

@@ -52,7 +52,7 @@ var hintTable = []struct {
 	{pipeline.ErrTargetFull, "raise maxmemory or make room, or wait for it with --on-oom wait; then " + hintResume},
 	{slotter.ErrAuth, hintPassword},
 	{pipeline.ErrNoProgress, "see what that master does (its log, INFO); --retry-timeout 10m waits longer; then " + hintResume},
-	{pipeline.ErrNotCovered, "each slot needs a master: " + hintCheck},
+	{pipeline.ErrNotCovered, "each slot needs a master: " + hintCheck + "; redis-cli --cluster create makes a cluster of nodes that are none yet"},
 	{pipeline.ErrManyNodes, "redis-cli --cluster check HOST:PORT shows what the nodes say of each other, and cluster-announce-ip and its like what they call themselves"},
 	{slotter.ErrNoPermission, hintRights},
 	{slotter.ErrReplica, "give the address of its master"},
