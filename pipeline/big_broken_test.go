@@ -297,13 +297,7 @@ func TestBigMigrates(t *testing.T) {
 		for _, policy := range policies {
 			t.Run(when+" "+policy.String(), func(t *testing.T) {
 				flush(t, lc)
-				m, err := c.Map(t.Context())
-				noError(t, err)
-				from := owner(t, lc, m, slot)
-				to := lc.Masters()[0]
-				if to == from {
-					to = lc.Masters()[1]
-				}
+				from, to := neighbours(t, lc, c, slot)
 				old := when == "with the old key"
 				if old {
 					if policy != pipeline.ConflictReplace {

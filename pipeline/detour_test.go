@@ -32,15 +32,7 @@ func TestDetour(t *testing.T) {
 				t.Parallel()
 				lc := start(t, localcluster.Options{NodeTimeout: 30 * time.Second})
 				url := lc.URL()
-				m, err := connect(t, url).Map(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				from := owner(t, lc, m, slot)
-				to := lc.Masters()[0]
-				if to == from {
-					to = lc.Masters()[1]
-				}
+				from, to := neighbours(t, lc, connect(t, url), slot)
 				if way == "moved" {
 					must(t, from, "CLUSTER", "SETSLOT", slot, "NODE", to.ID)
 				} else {

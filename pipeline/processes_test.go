@@ -98,19 +98,25 @@ func TestAfter(t *testing.T) {
 	}
 }
 
+// noted imports n keys, and returns what is noted of the masters then.
+func noted(t *testing.T, c *slotter.Cluster, n int) []pipeline.Process {
+	t.Helper()
+	im, err := pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
+	noError(t, err)
+	noError(t, im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(numbered(t, n)), rdbparse.Options{})))
+	_, err = im.Close()
+	noError(t, err)
+	return im.Processes()
+}
+
 // TestLostMeanwhile goes on with an import of which nothing is lost yet, and has a master
 // restarted, which keeps nothing, before it has been sent anything again.
 func TestLostMeanwhile(t *testing.T) {
 	t.Parallel()
 	lc := start(t, localcluster.Options{})
-	im, err := pipeline.New(t.Context(), connect(t, lc.URL()), all(pipeline.ConflictFail))
-	noError(t, err)
-	noError(t, im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(numbered(t, 3000)), rdbparse.Options{})))
-	_, err = im.Close()
-	noError(t, err)
-	before, victim := im.Processes(), lc.Masters()[1]
+	before, victim := noted(t, connect(t, lc.URL()), 3000), lc.Masters()[1]
 
-	im, err = pipeline.New(t.Context(), connect(t, lc.URL()), all(pipeline.ConflictFail))
+	im, err := pipeline.New(t.Context(), connect(t, lc.URL()), all(pipeline.ConflictFail))
 	noError(t, err)
 	if lost, kept := im.LostSince(before); len(lost) != 0 || len(kept) != 3 {
 		t.Errorf("%+v, %+v", lost, kept)
@@ -134,14 +140,9 @@ func TestLostMeanwhile(t *testing.T) {
 func TestLostSinceRestart(t *testing.T) {
 	t.Parallel()
 	lc := start(t, localcluster.Options{})
-	im, err := pipeline.New(t.Context(), connect(t, lc.URL()), all(pipeline.ConflictFail))
-	noError(t, err)
-	noError(t, im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(numbered(t, 3000)), rdbparse.Options{})))
-	_, err = im.Close()
-	noError(t, err)
-	before, victim := im.Processes(), lc.Masters()[2]
+	before, victim := noted(t, connect(t, lc.URL()), 3000), lc.Masters()[2]
 	back(t, lc, victim)
-	im, err = pipeline.New(t.Context(), connect(t, lc.URL()), all(pipeline.ConflictFail))
+	im, err := pipeline.New(t.Context(), connect(t, lc.URL()), all(pipeline.ConflictFail))
 	noError(t, err)
 	lost, kept := im.LostSince(before)
 	if len(lost) != 1 || len(kept) != 2 || lost[0].Addr != victim.Addr || lost[0].Keys < 500 || !strings.Contains(lost[0].Reason, "restarted") {
@@ -163,14 +164,9 @@ func TestLostSinceFlush(t *testing.T) {
 	t.Parallel()
 	lc := start(t, localcluster.Options{})
 	c := connect(t, lc.URL())
-	im, err := pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
-	noError(t, err)
-	noError(t, im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(numbered(t, 3000)), rdbparse.Options{})))
-	_, err = im.Close()
-	noError(t, err)
-	before, victim := im.Processes(), lc.Masters()[1]
+	before, victim := noted(t, c, 3000), lc.Masters()[1]
 	must(t, victim, "FLUSHALL")
-	im, err = pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
+	im, err := pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
 	noError(t, err)
 	lost, kept := im.LostSince(before)
 	if len(lost) != 1 || len(kept) != 2 || lost[0].Addr != victim.Addr || lost[0].Keys < 500 || !strings.Contains(lost[0].Reason, "is empty") {
@@ -187,12 +183,7 @@ func TestLostSinceGivenUp(t *testing.T) {
 	t.Parallel()
 	lc := start(t, localcluster.Options{Masters: 4})
 	c := connect(t, lc.URL())
-	im, err := pipeline.New(t.Context(), c, all(pipeline.ConflictFail))
-	noError(t, err)
-	noError(t, im.NewFeeder().Feed(rdbparse.NewScanner(bytes.NewReader(numbered(t, 4000)), rdbparse.Options{})))
-	_, err = im.Close()
-	noError(t, err)
-	before, moved, gone := im.Processes(), lc.Masters()[2], lc.Masters()[3]
+	before, moved, gone := noted(t, c, 4000), lc.Masters()[2], lc.Masters()[3]
 	noError(t, cluster(t, "reshard", lc.Addrs()[0], "--cluster-from", moved.ID, "--cluster-to", lc.Masters()[1].ID,
 		"--cluster-slots", strconv.Itoa(slotter.Slots/4), "--cluster-yes"))
 	gone.Kill()
@@ -200,6 +191,7 @@ func TestLostSinceGivenUp(t *testing.T) {
 		return strings.Contains(lc.Masters()[0].Client().ClusterNodes(t.Context()).Val(), "master,fail ")
 	})
 	noError(t, cluster(t, "fix", lc.Addrs()[0], "--cluster-fix-with-unreachable-masters", "--cluster-yes"))
+	var im *pipeline.Importer
 	await(t, "all slots to have an owner that is there, as every node knows", func() bool {
 		again, err := slotter.Connect(t.Context(), c.Target(), slotter.Options{})
 		if err != nil {
@@ -219,6 +211,6 @@ func TestLostSinceGivenUp(t *testing.T) {
 	if lost, _ := im.LostSince(before); len(lost) != 1 || lost[0].Addr != "node "+gone.ID {
 		t.Errorf("%+v", lost)
 	}
-	_, err = im.Close()
+	_, err := im.Close()
 	noError(t, err)
 }

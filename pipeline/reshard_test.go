@@ -59,6 +59,18 @@ func migrate(t *testing.T, slot uint16, from, to *localcluster.Node) {
 	must(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID)
 }
 
+// neighbours returns the master that has a slot, and another one.
+func neighbours(t *testing.T, lc *localcluster.Cluster, c *slotter.Cluster, slot uint16) (from, to *localcluster.Node) {
+	t.Helper()
+	m, err := c.Map(t.Context())
+	noError(t, err)
+	from, to = owner(t, lc, m, slot), lc.Masters()[0]
+	if to == from {
+		to = lc.Masters()[1]
+	}
+	return from, to
+}
+
 // assign tells nodes, one after another, that a slot is that of the node to.
 func assign(t *testing.T, slot uint16, to *localcluster.Node, nodes ...*localcluster.Node) {
 	t.Helper()

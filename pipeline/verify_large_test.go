@@ -226,13 +226,7 @@ func TestVerifyLargeHalfMoved(t *testing.T) {
 	lc := start(t, localcluster.Options{})
 	c := connect(t, lc.URL())
 	slot := slotter.Slot([]byte("large"))
-	m, err := c.Map(t.Context())
-	noError(t, err)
-	from := owner(t, lc, m, slot)
-	to := lc.Masters()[0]
-	if to == from {
-		to = lc.Masters()[1]
-	}
+	from, to := neighbours(t, lc, c, slot)
 	migrate(t, slot, from, to)
 	opts := verifyOpts()
 	opts.RetryTimeout = time.Second

@@ -350,15 +350,9 @@ func TestVerifyStray(t *testing.T) {
 	dump := manyStrings(t, 300)
 	_, err := imports(t, c, dump, allOptions())
 	noError(t, err)
-	m, err := c.Map(t.Context())
-	noError(t, err)
-	stray := func(key string, migrating bool) (from *localcluster.Node) {
+	stray := func(key string, migrating bool) *localcluster.Node {
 		slot := slotter.Slot([]byte(key))
-		from = owner(t, lc, m, slot)
-		to := lc.Masters()[0]
-		if to == from {
-			to = lc.Masters()[1]
-		}
+		from, to := neighbours(t, lc, c, slot)
 		must(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID)
 		conn := to.Client().Conn()
 		defer conn.Close()
