@@ -173,7 +173,7 @@ func (r *importRun) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	r.warnOfWrites(r.sources)
+	r.warnOfSources(r.sources)
 	if err := r.openSpool(ctx); err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func (r *inspection) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	r.warnOfWrites(r.sources)
+	r.warnOfSources(r.sources)
 	if r.hasTarget {
 		if err := r.askTarget(ctx); err != nil {
 			return err

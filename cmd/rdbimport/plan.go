@@ -75,7 +75,7 @@ func (r *planRun) look(ctx context.Context) error {
 			return err
 		}
 	}
-	r.warnOfWrites(r.sources)
+	r.warnOfSources(r.sources)
 	var err error
 	if r.cluster, err = reach(ctx, r.target, r.connect, r.settings.pipeline.Lanes, len(r.sources), r.con.warn); err != nil {
 		return err

@@ -150,7 +150,7 @@ func (r *verification) prepare(ctx context.Context) (err error) {
 		}
 	}
 	if r.imported == nil { // the import has warned of it
-		r.warnOfWrites(r.sources)
+		r.warnOfSources(r.sources)
 	}
 	r.cluster, err = reach(ctx, r.target, r.connect, r.verify.Lanes, 1, r.con.warn)
 	return err

@@ -35,7 +35,7 @@ type differenceLog struct {
 	file  *os.File // nil without --report
 	out   *bufio.Writer
 	enc   *json.Encoder
-	err   error
+	err   error // the first with the file
 	first []pipeline.KeyDifference
 	noted int64 // all, the first among them
 }
@@ -74,7 +74,8 @@ func (l *differenceLog) close() error {
 	if l == nil || l.file == nil {
 		return nil
 	}
-	return cmp.Or(l.err, l.out.Flush(), l.file.Close())
+	l.err = cmp.Or(l.err, l.out.Flush(), l.file.Close())
+	return l.err
 }
 
 func jsonOf(d pipeline.KeyDifference) jsonDifference {
@@ -235,8 +236,11 @@ func (r *verification) writeFirst(w io.Writer) {
 		if r.imported != nil {
 			where = "rdbimport verify --report FILE lists them"
 		}
-		if r.verifySettings.report != "" {
-			where = "see " + r.verifySettings.report
+		switch file := r.verifySettings.report; {
+		case r.log.err != nil:
+			where = shownFile(file) + " has not got all of them"
+		case file != "":
+			where = "see " + file
 		}
 		fmt.Fprintf(w, "and %s more: %s\n", formatCount(more), where)
 	}
