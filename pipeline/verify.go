@@ -240,8 +240,8 @@ func (v *Verifier) probeDump(ctx context.Context, m *slotter.Map, master int) er
 func (v *Verifier) makePool(masters int) {
 	budget := v.opts.Memory
 	if v.opts.Extra {
-		budget /= 2
-		v.hashes = newKeyHashes(budget)
+		v.hashes = newKeyHashes(budget / hashShare)
+		budget -= budget / hashShare
 	}
 	half := budget / 2
 	v.held, v.dumps = v.opts.HeldValue(), newDumps(budget, nil)

@@ -27,6 +27,9 @@ type keyHashes struct {
 // bucket has left.
 const hashCost = 12
 
+// hashShare is the part of the budget that goes into hashes, one in hashShare.
+const hashShare = 2
+
 func newKeyHashes(memory int64) *keyHashes {
 	return &keyHashes{seed: maphash.MakeSeed(), most: memory / hashCost}
 }
@@ -75,7 +78,8 @@ func (v *Verifier) findExtra(ctx context.Context) (extraKeys, error) {
 		if !v.hashes.full() {
 			return v.listExtra(ctx)
 		}
-		v.opts.Warn(fmt.Sprintf("extra keys are not listed: --memory has room for the hashes of %d keys, the dump has more", v.hashes.most))
+		v.opts.Warn(fmt.Sprintf("extra keys are not listed: the dump has %d keys, and --memory has room for the hashes of %d; --memory %dMiB has room for all",
+			v.hashes.count, v.hashes.most, hashShare*v.hashes.count*hashCost>>20+1))
 	}
 	if v.sample != slotter.Slots {
 		return extraKeys{}, nil
