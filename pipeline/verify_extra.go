@@ -78,7 +78,7 @@ func (v *Verifier) findExtra(ctx context.Context) (extraKeys, error) {
 		if !v.hashes.full() {
 			return v.listExtra(ctx)
 		}
-		v.opts.Warn(fmt.Sprintf("extra keys are not listed: the dump has %d keys, and --memory has room for the hashes of %d; --memory %dMiB has room for all",
+		v.opts.Warn(fmt.Sprintf("extra keys are not listed: %d keys are compared, and --memory has room for the hashes of %d; --memory %dMiB has room for all",
 			v.hashes.count, v.hashes.most, hashShare*v.hashes.count*hashCost>>20+1))
 	}
 	if v.sample != slotter.Slots {

@@ -276,7 +276,7 @@ func TestVerifyMemory(t *testing.T) {
 	if d := found["large2"]; len(found) != 1 || d.Kind != pipeline.Different || res.ExtraListed || res.Extra != 0 {
 		t.Errorf("%+v, %v", res, found)
 	}
-	if text := strings.Join(warned, "\n"); !strings.Contains(text, "extra keys are not listed: the dump has 45004 keys") || !strings.Contains(text, "; --memory 2MiB has room") {
+	if text := strings.Join(warned, "\n"); !strings.Contains(text, "extra keys are not listed: 45004 keys are compared") || !strings.Contains(text, "; --memory 2MiB has room") {
 		t.Errorf("warned of %q", text)
 	}
 	opts.Memory, warned = 2<<20, nil

@@ -35,7 +35,7 @@ type differenceLog struct {
 	file  *os.File // nil without --report
 	out   *bufio.Writer
 	enc   *json.Encoder
-	err   error // the first with the file
+	err   error // the first of writing to the file
 	first []pipeline.KeyDifference
 	noted int64 // all, the first among them
 }

@@ -2,8 +2,7 @@ package main
 
 import (
 	"fmt"
-	"io/fs"
-	"os"
+	"slices"
 )
 
 // warnOfSources warns of what is odd about the files that are to be read.
@@ -13,23 +12,17 @@ func (s *streams) warnOfSources(sources []string) {
 }
 
 // warnOfTwice warns of each source that is a file which an earlier one is, too: its keys
-// are read, counted and sent twice.
+// are read, counted and sent twice. A pipe may be, and holds another dump each time.
 func (s *streams) warnOfTwice(sources []string) {
-	infos := make([]fs.FileInfo, len(sources))
+	places := make([]place, len(sources))
 	for i, name := range sources {
-		if name == stdinName {
+		p := sourcePlace(name, s.stdin)
+		places[i] = p
+		if p.info == nil || !p.info.Mode().IsRegular() {
 			continue
 		}
-		info, err := os.Stat(name)
-		if err != nil || !info.Mode().IsRegular() {
-			continue
-		}
-		infos[i] = info
-		for j, other := range infos[:i] {
-			if other != nil && os.SameFile(other, info) {
-				s.con.warn(twiceText(sources[j], name))
-				break
-			}
+		if first := slices.IndexFunc(places[:i], p.same); first >= 0 {
+			s.con.warn(twiceText(shownName(sources[first]), shownName(name)))
 		}
 	}
 }
@@ -37,7 +30,7 @@ func (s *streams) warnOfTwice(sources []string) {
 // twiceText says that a file is read twice, by the names that it was given.
 func twiceText(first, again string) string {
 	if first == again {
-		return fmt.Sprintf("the SOURCE %s is named twice, and read twice", shownFile(first))
+		return fmt.Sprintf("the SOURCE %s is named twice, and read twice", first)
 	}
-	return fmt.Sprintf("the SOURCE %s is the same file as %s, and read twice", shownFile(again), shownFile(first))
+	return fmt.Sprintf("the SOURCE %s is the same file as %s, and read twice", again, first)
 }
