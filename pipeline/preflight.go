@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -150,7 +149,7 @@ func askMasters(ctx context.Context, c *slotter.Cluster, m *slotter.Map, warn fu
 
 // setTarget derives from the servers what may be sent to them.
 func (im *Importer) setTarget(servers []slotter.Server) {
-	t := target{servers: servers, oldest: oldest(servers), maxCommand: math.MaxInt32}
+	t := target{servers: servers, oldest: slotter.Oldest(servers), maxCommand: math.MaxInt32}
 	at := level(t.oldest)
 	t.functions = at >= 700 && t.oldest.Family != slotter.Dragonfly
 	switch t.expiry = timeLeft; {
@@ -194,13 +193,6 @@ func commandsOf(s slotter.Server) commands {
 		c.fieldExpiry, c.latestField = v.Version >= 704, 1<<46-1 // RESTORE takes 48 bits
 	}
 	return c
-}
-
-// oldest returns the server that understands least.
-func oldest(servers []slotter.Server) slotter.Server {
-	return slices.MinFunc(servers, func(a, b slotter.Server) int {
-		return cmp.Or(cmp.Compare(level(a), level(b)), slices.Compare(a.Version[:2], b.Version[:2]))
-	})
 }
 
 // level is the version of Redis that a server is compatible with, as major*100 +

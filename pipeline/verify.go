@@ -212,7 +212,7 @@ func (v *Verifier) preflight(ctx context.Context, m *slotter.Map) error {
 		return err
 	}
 	v.clock.begin(now)
-	least := oldest(servers)
+	least := slotter.Oldest(servers)
 	v.commands = commandsOf(least)
 	v.expiry, v.tol = expiryQuery{command: "PEXPIRETIME"}, v.opts.TTLTolerance.Milliseconds()
 	if level(least) < 700 {

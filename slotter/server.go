@@ -1,8 +1,10 @@
 package slotter
 
 import (
+	"cmp"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -80,6 +82,14 @@ type Server struct {
 
 // String returns "Valkey 8.1.0".
 func (s Server) String() string { return s.Family.String() + " " + s.Version.String() }
+
+// Oldest returns the server that understands least, of one at least: the first of
+// those with the lowest Compatible, and of these with the lowest Version.
+func Oldest(servers []Server) Server {
+	return slices.MinFunc(servers, func(a, b Server) int {
+		return cmp.Or(slices.Compare(a.Compatible[:], b.Compatible[:]), slices.Compare(a.Version[:], b.Version[:]))
+	})
+}
 
 // parseServer reads the fields of INFO.
 func parseServer(addr string, info map[string]string) Server {

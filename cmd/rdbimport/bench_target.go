@@ -78,7 +78,7 @@ func (b *benchmark) lookAtTarget(ctx context.Context) error {
 	if len(servers) == 0 {
 		return pipeline.ErrNotCovered
 	}
-	b.aimed.server = oldest(servers)
+	b.aimed.server = slotter.Oldest(servers)
 	if n := keys.Load(); n > 0 {
 		return &usageError{fmt.Sprintf("the target holds %s, and bench would write over those that the dump has too", plural(n, "key")),
 			"name a target without keys, or let bench write over them with --on-conflict replace"}

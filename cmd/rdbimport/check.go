@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -18,7 +17,7 @@ import (
 // checkAll reads all sources to their ends if the user wants that, or if the
 // target is one that a damaged value can kill. Nothing is sent.
 func (r *importRun) checkAll(ctx context.Context, servers []slotter.Server) error {
-	server := oldest(servers)
+	server := slotter.Oldest(servers)
 	forced := !r.check && killedByDamage(server)
 	if !r.check && !forced {
 		return nil
@@ -70,13 +69,6 @@ func onceOnly(name string, forced bool, server slotter.Server) error {
 
 // hintSave is the way out where a source can be read once only.
 const hintSave = "save it to a file first: redis-cli -h old --rdb dump.rdb"
-
-// oldest returns the server that understands least.
-func oldest(servers []slotter.Server) slotter.Server {
-	return slices.MinFunc(servers, func(a, b slotter.Server) int {
-		return cmp.Or(slices.Compare(a.Compatible[:], b.Compatible[:]), slices.Compare(a.Version[:], b.Version[:]))
-	})
-}
 
 // killedByDamage: up to 6.0 a server exits on a value that is not what it says
 // it is; since 6.2 it looks before it takes it.
