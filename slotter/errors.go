@@ -223,7 +223,7 @@ func (d *dialer) transportKind(err error) (msg string, kind error) {
 		return msg, ErrUnreachable
 	case hungUp(err):
 		if d.tls == nil {
-			return "closed the connection without an answer (a port for TLS, that of the cluster bus, or a proxy?)", ErrUnreachable
+			return "closed the connection without an answer (a port for TLS, that of the cluster bus or of another service, or a proxy?)", ErrUnreachable
 		}
 		if len(d.tls.Certificates) == 0 {
 			return "closed the connection without an answer (it may want a client's certificate)", ErrUnreachable
