@@ -234,6 +234,20 @@ type sourceError struct{ err error }
 func (e *sourceError) Error() string { return e.err.Error() }
 func (e *sourceError) Unwrap() error { return e.err }
 
+// fromSource lets read hand what it reads of a value to sink. An error that is not
+// the sink's own is a sourceError.
+func fromSource(read func(sink func(p []byte) error) error, sink func(p []byte) error) error {
+	var failed error
+	err := read(func(p []byte) error {
+		failed = sink(p)
+		return failed
+	})
+	if err != nil && failed == nil {
+		return &sourceError{err}
+	}
+	return err
+}
+
 // A refusedError says that the value cannot be written to this target.
 type refusedError struct{ reason string }
 

@@ -52,15 +52,7 @@ func (c *rangeCompare) text(r *element.Reader, el *element.Element, have int64) 
 // partsOf gives the parts of an element and tells errors of the dump from those
 // of f.
 func (c *rangeCompare) partsOf(r *element.Reader, f func(p []byte) error) error {
-	var failed error
-	err := r.Parts(func(p []byte) error {
-		failed = f(p)
-		return failed
-	})
-	if err != nil && failed == nil {
-		return &sourceError{err}
-	}
-	return err
+	return fromSource(r.Parts, f)
 }
 
 // long compares an element whose value is not held.

@@ -53,12 +53,12 @@ func (c *rangeCompare) wholeHeld(raw, n int64) (differs string, err error) {
 		return "", err
 	}
 	want := make([]byte, 0, raw+int64(len(c.e.Meta))+1+rdbparse.FooterSize)
-	err = rdbparse.CopyPayload(c.e, c.v.Copy, func(p []byte) error {
+	err = fromSource(c.payload, func(p []byte) error {
 		want = append(want, p...)
 		return nil
 	})
 	if err != nil {
-		return "", &sourceError{err}
+		return "", err
 	}
 	if sameValue(want[:len(want)-rdbparse.FooterSize], have) {
 		return "", nil
@@ -75,7 +75,7 @@ func (c *rangeCompare) wholeHeld(raw, n int64) (differs string, err error) {
 // held: one that the target encodes in another way differs.
 func (c *rangeCompare) wholeStreamed(n int64) (differs string, err error) {
 	left := n - rdbparse.FooterSize
-	err = rdbparse.CopyPayload(c.e, c.v.Copy, func(p []byte) error {
+	err = fromSource(c.payload, func(p []byte) error {
 		if left == 0 && len(p) == rdbparse.FooterSize {
 			return nil // the version and the checksum of another server may differ
 		}
@@ -107,4 +107,9 @@ func (c *rangeCompare) wholeStreamed(n int64) (differs string, err error) {
 		err = c.replies.done()
 	}
 	return "", err
+}
+
+// payload copies the dump's payload of the value.
+func (c *rangeCompare) payload(sink func(p []byte) error) error {
+	return rdbparse.CopyPayload(c.e, c.v.Copy, sink)
 }

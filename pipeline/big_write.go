@@ -78,17 +78,7 @@ func (b *bigValue) restoresString(size int64, compressed bool) bool {
 // reading gives the parts of the present element of r, and tells errors of the
 // dump from those of the link.
 func (b *bigValue) reading(r *element.Reader) stream {
-	return func(yield func(p []byte) error) error {
-		var failed error
-		err := r.Parts(func(p []byte) error {
-			failed = yield(p)
-			return failed
-		})
-		if err != nil && failed == nil {
-			return &sourceError{err}
-		}
-		return err
-	}
+	return func(yield func(p []byte) error) error { return fromSource(r.Parts, yield) }
 }
 
 // payloadSize is the size of the argument of RESTORE for raw bytes of a value.
@@ -156,15 +146,7 @@ func (b *bigValue) restore(e *rdbparse.Entry, raw int64, value stream) error {
 		then = append(then, "IDLETIME", fmt.Sprint(b.e.Idle))
 	}
 	err := k.long(b.payloadSize(raw), func(yield func(p []byte) error) error {
-		var failed error
-		err := rdbparse.CopyPayload(e, value, func(p []byte) error {
-			failed = yield(p)
-			return failed
-		})
-		if err != nil && failed == nil {
-			return &sourceError{err}
-		}
-		return err
+		return fromSource(func(sink func(p []byte) error) error { return rdbparse.CopyPayload(e, value, sink) }, yield)
 	}, then...)
 	if err != nil {
 		return err
