@@ -84,10 +84,12 @@ type Server struct {
 func (s Server) String() string { return s.Family.String() + " " + s.Version.String() }
 
 // Oldest returns the server that understands least, of one at least: the first of
-// those with the lowest Compatible, and of these with the lowest Version.
+// those with the lowest Compatible, and of these with the lowest Version, both without
+// the patch level: Redis 7.2.5 understands less than Valkey 9.1, which is compatible
+// with 7.2.4.
 func Oldest(servers []Server) Server {
 	return slices.MinFunc(servers, func(a, b Server) int {
-		return cmp.Or(slices.Compare(a.Compatible[:], b.Compatible[:]), slices.Compare(a.Version[:], b.Version[:]))
+		return cmp.Or(slices.Compare(a.Compatible[:2], b.Compatible[:2]), slices.Compare(a.Version[:2], b.Version[:2]))
 	})
 }
 
